@@ -1,0 +1,124 @@
+package check
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+	"sync/atomic"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/client-go/tools/remotecommand"
+	"k8s.io/client-go/util/exec"
+	"k8s.io/streaming/pkg/httpstream"
+)
+
+// MaxOutput is how much of a stream is kept, in bytes. A command that writes
+// more is cut off.
+const MaxOutput = 1 << 20
+
+// errTooMuch ends a command that writes more than MaxOutput.
+var errTooMuch = fmt.Errorf("more than %d bytes of output", MaxOutput)
+
+// errEnded ends a command whose last word has come.
+var errEnded = errors.New("ended")
+
+// Exec runs a command in a container and returns what it wrote and its exit
+// status. An error is ours, errTooMuch and ctx's own excepted.
+func (e *Env) Exec(ctx context.Context, namespace, pod, container string, stdin []byte, command ...string) (stdout, stderr []byte, status int, err error) {
+	return e.execUntil(ctx, "", namespace, pod, container, stdin, command...)
+}
+
+// execUntil is Exec for a command that writes a last word to both streams. It
+// does not wait for what the command left running behind it, which may hold
+// the streams open.
+func (e *Env) execUntil(ctx context.Context, last, namespace, pod, container string, stdin []byte, command ...string) (stdout, stderr []byte, status int, err error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	request := e.Client.CoreV1().RESTClient().Post().
+		Namespace(namespace).Resource("pods").Name(pod).SubResource("exec").
+		VersionedParams(&corev1.PodExecOptions{
+			Container: container, Command: command,
+			Stdin: stdin != nil, Stdout: true, Stderr: true,
+		}, scheme.ParameterCodec)
+	websocket, err := remotecommand.NewWebSocketExecutor(e.Config, "GET", request.URL().String())
+	if err != nil {
+		return nil, nil, 0, fmt.Errorf("preparing to run a command in pod %s: %w", pod, err)
+	}
+	spdy, err := remotecommand.NewSPDYExecutor(e.Config, "POST", request.URL())
+	if err != nil {
+		return nil, nil, 0, fmt.Errorf("preparing to run a command in pod %s: %w", pod, err)
+	}
+	executor, err := remotecommand.NewFallbackExecutor(websocket, spdy, func(err error) bool {
+		return httpstream.IsUpgradeFailure(err) || httpstream.IsHTTPSProxyError(err)
+	})
+	if err != nil {
+		return nil, nil, 0, fmt.Errorf("preparing to run a command in pod %s: %w", pod, err)
+	}
+
+	var open atomic.Int32
+	open.Store(2)
+	over := func() {
+		if open.Add(-1) == 0 {
+			cancel(errEnded)
+		}
+	}
+	out, errs := &capped{stop: cancel, last: last, ended: over}, &capped{stop: cancel, last: last, ended: over}
+	options := remotecommand.StreamOptions{Stdout: out, Stderr: errs}
+	if stdin != nil {
+		options.Stdin = bytes.NewReader(stdin)
+	}
+	err = executor.StreamWithContext(ctx, options)
+	var exit exec.CodeExitError
+	switch {
+	case errors.As(err, &exit):
+		return out.bytes(), errs.bytes(), exit.Code, nil
+	case errors.Is(context.Cause(ctx), errEnded):
+		return out.bytes(), errs.bytes(), 0, nil
+	case errors.Is(context.Cause(ctx), errTooMuch):
+		return out.bytes(), errs.bytes(), 0, errTooMuch
+	case ctx.Err() != nil:
+		return out.bytes(), errs.bytes(), 0, context.Cause(ctx)
+	case err != nil:
+		return out.bytes(), errs.bytes(), 0, fmt.Errorf("running a command in pod %s: %w", pod, err)
+	}
+	return out.bytes(), errs.bytes(), 0, nil
+}
+
+// capped keeps the first MaxOutput bytes, then ends the command. It says once
+// when the last word has come.
+type capped struct {
+	mu    sync.Mutex
+	buf   bytes.Buffer
+	stop  context.CancelCauseFunc
+	last  string
+	ended func()
+	over  bool
+}
+
+func (c *capped) Write(p []byte) (int, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	room := MaxOutput - c.buf.Len()
+	if len(p) > room {
+		c.buf.Write(p[:room])
+		c.stop(errTooMuch)
+		return room, io.ErrShortWrite
+	}
+	c.buf.Write(p)
+	tail := c.buf.Bytes()[max(0, c.buf.Len()-len(c.last)-len(p)-16):]
+	if c.last != "" && !c.over && bytes.HasSuffix(tail, []byte("\n")) && bytes.Contains(tail, []byte(c.last)) {
+		c.over = true
+		c.ended()
+	}
+	return len(p), nil
+}
+
+func (c *capped) bytes() []byte {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return bytes.Clone(c.buf.Bytes())
+}
