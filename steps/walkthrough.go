@@ -1,0 +1,127 @@
+package steps
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"rolecall/harness"
+	"rolecall/harness/check"
+)
+
+// Walkthrough is all five labs as one story: the learner's own pod is refused,
+// the learner's binding is made, the same pod is allowed.
+func Walkthrough() harness.Step {
+	return harness.Step{
+		Slug: "walkthrough", Title: "The walkthrough as one story",
+		Checks: []harness.Check{
+			{ID: "walkthrough.cause", Points: 0, Run: cause,
+				Needs: []string{"pod.running", "forbidden.observed", "rolebinding.allows-view", "success.allowed"},
+				Desc:  "the same pod was refused before and allowed after, and the learner's binding is the only change of access in between"},
+		},
+	}
+}
+
+func cause(ctx context.Context, e *check.Env) error {
+	if err := e.NeedsAudit(); err != nil {
+		return err
+	}
+	object, err := readPod(e)
+	if err != nil {
+		return err
+	}
+	binding, err := readBinding(e)
+	if err != nil {
+		return err
+	}
+	call, err := e.Program(ctx, "lab-3", "call")
+	if err != nil {
+		return err
+	}
+	list, err := e.Program(ctx, "lab-5", "list")
+	if err != nil {
+		return err
+	}
+	pod, err := runPod(ctx, e, object)
+	if err != nil {
+		return err
+	}
+
+	story, err := e.Witness(ctx, func() error {
+		if _, err := e.RunInPod(ctx, pod.Name, toolContainer(pod), call); err != nil {
+			return err
+		}
+		if err := bind(ctx, e, binding); err != nil {
+			return err
+		}
+		if err := opens(ctx, e); err != nil {
+			return err
+		}
+		_, err := e.RunInPod(ctx, pod.Name, toolContainer(pod), list)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return judge(e, story, pod, binding)
+}
+
+// judge reads the story from the audit log alone.
+func judge(e *check.Env, story check.Requests, pod *corev1.Pod, binding []*unstructured.Unstructured) error {
+	want := "the same pod refused (403), then the binding, then the same pod allowed by it"
+	fail := func(got, hint string) error { return &check.Failure{Want: want, Got: got, Hint: hint} }
+	const hint = "Run the programs of labs 3 and 5 in the pod of lab 1: something in that pod's manifest keeps them from calling the API server as its service account."
+
+	refused := position(story, func(r check.Request) bool {
+		return r.PodUID == string(pod.UID) && len(refusals(e, check.Requests{r})) > 0
+	}, 0)
+	if refused < 0 {
+		seen := story.From(pod.Status.PodIP)
+		e.Saw(seen.Evidence()...)
+		return fail("before the binding, no refusal of this pod's own call: "+seen.Summary(), hint)
+	}
+	allowed := position(story, func(r check.Request) bool {
+		return r.PodUID == string(pod.UID) && len(successes(e, check.Requests{r})) > 0
+	}, refused)
+	if allowed < 0 {
+		seen := story[refused+1:].From(pod.Status.PodIP)
+		e.Saw(seen.Evidence()...)
+		return fail("after the binding, no call of this pod's that was allowed: "+seen.Summary(), hint)
+	}
+
+	between := story[refused:allowed].AccessChanges()
+	e.Saw(check.Evidence{Request: &story[refused]})
+	e.Saw(between.Evidence()...)
+	e.Saw(check.Evidence{Request: &story[allowed]})
+	names := map[string]bool{}
+	for _, object := range binding {
+		names[strings.ToLower(object.GetKind())+"s "+object.GetName()] = true
+	}
+	for _, change := range between {
+		if !names[change.Resource+" "+change.Name] {
+			return fmt.Errorf("telling the cause: %s changed access meanwhile (%s %s); leave the cluster alone while a lab runs, and try again", change.User, change.Verb, change.Resource)
+		}
+	}
+	if len(between) != len(binding) {
+		return fail(fmt.Sprintf("%d changes of access where the manifest has %d objects", len(between), len(binding)), "Let rolebinding.yaml hold what is needed, once.")
+	}
+	for _, object := range binding {
+		if object.GetKind() == "RoleBinding" && strings.Contains(story[allowed].Reason, `"`+object.GetName()+"/"+e.Namespaces.Home+`"`) {
+			return nil
+		}
+	}
+	return fail("allowed for another reason: "+check.Printable(story[allowed].Reason, 200), "The binding of lab 4 must be what allows the call.")
+}
+
+// position is where the first request of a kind stands, from a place on.
+func position(requests check.Requests, is func(check.Request) bool, from int) int {
+	for i := from; i < len(requests); i++ {
+		if is(requests[i]) {
+			return i
+		}
+	}
+	return -1
+}
