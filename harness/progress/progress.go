@@ -1,0 +1,243 @@
+// Package progress tells a waiting person what is being done, how far it is,
+// and how long it usually takes.
+package progress
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/term"
+)
+
+const (
+	redrawEvery = 200 * time.Millisecond // on a terminal; quick enough to look alive
+	repeatEvery = 10 * time.Second       // in a log; the longest it may stand still
+	widthUnsure = 80                     // columns, where the terminal does not tell
+)
+
+// Display shows the running tasks of one command. On a terminal it is a single
+// line that is redrawn; anywhere else it is plain lines that suit a log. Its
+// methods and those of its tasks may be called from several goroutines. A nil
+// *Display shows nothing.
+type Display struct {
+	mu       sync.Mutex
+	w        io.Writer
+	terminal bool
+	running  []*Task       // in the order they began
+	ended    chan struct{} // closed when the last running task ends
+}
+
+// New returns a Display that writes to w. Pass terminal only if w understands
+// carriage return and "erase to end of line".
+func New(w io.Writer, terminal bool) *Display {
+	return &Display{w: w, terminal: terminal}
+}
+
+// Task is one thing being done. A nil *Task shows nothing.
+type Task struct {
+	display  *Display
+	what     string
+	usual    time.Duration
+	began    time.Time
+	repeated time.Time
+	detail   string
+	ended    bool
+}
+
+// Begin shows that what has started. usual is how long it takes as a rule, or
+// zero if that is not known. The caller must End the task.
+func (d *Display) Begin(what string, usual time.Duration) *Task {
+	if d == nil {
+		return nil
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+
+	now := time.Now()
+	t := &Task{display: d, what: what, usual: usual, began: now, repeated: now}
+	d.running = append(d.running, t)
+	if len(d.running) == 1 {
+		d.ended = make(chan struct{})
+		go d.keepMoving(d.ended)
+	}
+	if d.terminal {
+		d.redraw(now)
+	} else {
+		fmt.Fprintln(d.w, t.opening())
+	}
+	return t
+}
+
+// Update replaces the detail shown beside the task: how far it is. It may be
+// called as often as is handy; what is drawn is limited elsewhere.
+func (t *Task) Update(detail string) {
+	if t == nil {
+		return
+	}
+	t.display.mu.Lock()
+	defer t.display.mu.Unlock()
+	t.detail = detail
+}
+
+// End shows that the task has finished, or failed if err is not nil. Only the
+// first call counts, so it may be deferred as well as called.
+func (t *Task) End(err error) {
+	if t == nil {
+		return
+	}
+	d := t.display
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if t.ended {
+		return
+	}
+	t.ended = true
+
+	now := time.Now()
+	if d.terminal {
+		fmt.Fprint(d.w, "\r\x1b[K")
+	}
+	fmt.Fprintln(d.w, t.closing(now, err))
+	d.remove(t, now)
+}
+
+// Drop ends the task without a word: what came of it is told elsewhere.
+func (t *Task) Drop() {
+	if t == nil {
+		return
+	}
+	d := t.display
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if t.ended {
+		return
+	}
+	t.ended = true
+	if d.terminal {
+		fmt.Fprint(d.w, "\r\x1b[K")
+	}
+	d.remove(t, time.Now())
+}
+
+// remove takes a task out of the running ones. The lock must be held.
+func (d *Display) remove(t *Task, now time.Time) {
+	d.running = slices.DeleteFunc(d.running, func(o *Task) bool { return o == t })
+	if len(d.running) == 0 {
+		close(d.ended)
+		return
+	}
+	if d.terminal {
+		d.redraw(now)
+	}
+}
+
+// keepMoving redraws or repeats until the last running task has ended.
+func (d *Display) keepMoving(ended chan struct{}) {
+	every := repeatEvery
+	if d.terminal {
+		every = redrawEvery
+	} else {
+		every /= 10 // tasks begin at any time; each has its own ten seconds
+	}
+	tick := time.NewTicker(every)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ended:
+			return
+		case now := <-tick.C:
+			d.mu.Lock()
+			if d.terminal {
+				d.redraw(now)
+			} else {
+				d.repeat(now)
+			}
+			d.mu.Unlock()
+		}
+	}
+}
+
+// redraw replaces the terminal's current line. The lock must be held.
+func (d *Display) redraw(now time.Time) {
+	if len(d.running) == 0 {
+		return
+	}
+	parts := make([]string, len(d.running))
+	for i, t := range d.running {
+		parts[i] = t.line(now)
+	}
+	fmt.Fprint(d.w, "\r", cut(strings.Join(parts, " · "), d.width()-1), "\x1b[K")
+}
+
+// repeat prints the tasks that have been silent for repeatEvery. The lock must
+// be held.
+func (d *Display) repeat(now time.Time) {
+	for _, t := range d.running {
+		if now.Sub(t.repeated) >= repeatEvery {
+			t.repeated = now
+			fmt.Fprintln(d.w, t.line(now))
+		}
+	}
+}
+
+// width is the terminal's width in columns.
+func (d *Display) width() int {
+	if f, ok := d.w.(*os.File); ok {
+		if w, _, err := term.GetSize(int(f.Fd())); err == nil && w > 1 {
+			return w
+		}
+	}
+	return widthUnsure
+}
+
+func (t *Task) opening() string {
+	if t.usual > 0 {
+		return fmt.Sprintf("%s … (usually %s)", t.what, round(t.usual))
+	}
+	return t.what + " …"
+}
+
+func (t *Task) line(now time.Time) string {
+	var b strings.Builder
+	b.WriteString(t.what)
+	if t.detail != "" {
+		b.WriteString(": " + t.detail)
+	}
+	b.WriteString(", " + round(now.Sub(t.began)))
+	if t.usual > 0 {
+		b.WriteString(" of usually " + round(t.usual))
+	}
+	return b.String()
+}
+
+func (t *Task) closing(now time.Time, err error) string {
+	if err != nil {
+		return fmt.Sprintf("%s: failed after %s", t.what, round(now.Sub(t.began)))
+	}
+	return fmt.Sprintf("%s: done in %s", t.what, round(now.Sub(t.began)))
+}
+
+// round writes d as a person would say it.
+func round(d time.Duration) string {
+	if d < 10*time.Second {
+		return fmt.Sprintf("%.1f s", d.Seconds())
+	}
+	s := int(d.Round(time.Second).Seconds())
+	if s < 60 {
+		return fmt.Sprintf("%d s", s)
+	}
+	return fmt.Sprintf("%d min %02d s", s/60, s%60)
+}
+
+// cut shortens s to at most n characters.
+func cut(s string, n int) string {
+	if r := []rune(s); len(r) > n && n > 0 {
+		return string(r[:n-1]) + "…"
+	}
+	return s
+}
