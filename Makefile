@@ -1,0 +1,85 @@
+# The front of the lab harness. Type make to see what there is.
+
+# ---- What you may set ------------------------------------------------------
+
+CLUSTER    ?= auto#   auto, kind, existing (then CONTEXT=name, KUBECONFIG=file)
+SUBMISSION ?= work#   the learner's directory
+RESULTS    ?=#        a directory for results.json and junit.xml
+NAME       ?= rolecall#  the cluster's name
+CONTEXT    ?=#        with CLUSTER=existing: the context to work in
+YES        ?=#        1 answers yes to questions
+
+# ---- What follows ----------------------------------------------------------
+
+rolecall := bin/rolecall
+flags     = -cluster "$(strip $(CLUSTER))" -name "$(strip $(NAME))" $(if $(strip $(CONTEXT)),-context "$(strip $(CONTEXT))" -kubeconfig "$(KUBECONFIG)") $(if $(YES),-yes)
+grade     = $(flags) -submission "$(strip $(SUBMISSION))" $(if $(strip $(RESULTS)),-results "$(strip $(RESULTS))")
+sources  := $(shell find . -name '*.go' -not -path './.*' -not -path './work/*') go.mod go.sum $(shell find manifests labs -type f -not -name '*.go')
+tested   := $(shell go list ./... 2>/dev/null | grep -v '/labs$$')
+packages := ./...
+staticcheck := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+revive      := github.com/mgechev/revive@v1.17.1
+
+.DEFAULT_GOAL := help
+.PHONY: help demo lab-1 lab-2 lab-3 lab-4 lab-5 walkthrough solution-1 solution-2 solution-3 solution-4 solution-5 \
+	reset up down status doctor test unit verify bench clean
+
+## For learners
+
+help: ## this list
+	@awk '/^## /{printf "\n%s\n", substr($$0, 4)} /^[a-z][a-z0-9 -]*:.*## /{split($$0, a, ":.*## "); printf "  make %-22s %s\n", a[1], a[2]}' $(MAKEFILE_LIST)
+	@printf '\nVariables: CLUSTER=auto|kind|existing  SUBMISSION=dir  RESULTS=dir  NAME=cluster  CONTEXT=name\n'
+
+lab-1 lab-2 lab-3 lab-4 lab-5: $(rolecall) ## check one lab; the first time, get its starter
+	@$(rolecall) lab $(@:lab-%=%) $(grade)
+
+walkthrough: $(rolecall) ## check all five labs, then the walkthrough as one story
+	@$(rolecall) walkthrough $(grade)
+
+solution-1 solution-2 solution-3 solution-4 solution-5: $(rolecall) ## show a reference solution, after asking
+	@$(rolecall) solution $(@:solution-%=%) $(flags)
+
+demo: $(rolecall) ## the whole walkthrough on the reference solutions
+	@$(rolecall) demo $(grade)
+
+## The cluster
+
+up: $(rolecall) ## create it; the labs do so by themselves
+	@$(rolecall) up $(flags)
+
+down: $(rolecall) ## delete it
+	@$(rolecall) down $(flags)
+
+status: $(rolecall) ## what is there
+	@$(rolecall) status $(flags)
+
+reset: $(rolecall) ## take away all that is not part of a new one
+	@$(rolecall) reset $(flags)
+
+doctor: $(rolecall) ## what this machine can do, and what to do about the rest
+	@$(rolecall) doctor $(flags)
+
+## For developers
+
+test: $(rolecall) unit ## every test: units, scripts, the author's gate, faults
+	go test ./labs -count=1 -timeout 60m -args -cluster "$(strip $(CLUSTER))" -name "$(strip $(NAME))"
+
+unit: ## the tests that need no cluster
+	go test $(tested)
+
+verify: ## format, vet, lint, and a tidy go.mod
+	@test -z "$$(gofmt -l . | tee /dev/stderr)" || { echo 'type gofmt -w .'; exit 1; }
+	go vet $(packages)
+	go run $(staticcheck) $(packages)
+	go run $(revive) -config revive.toml -set_exit_status $(packages)
+	go mod tidy -diff
+
+bench: $(rolecall) ## where the time of a lab goes, beside one bare pod
+	go test ./labs -run '^$$' -bench . -benchtime 10x -timeout 30m -args -cluster "$(strip $(CLUSTER))" -name "$(strip $(NAME))"
+
+clean: ## delete what make built here; work/ stays
+	rm -rf bin
+
+$(rolecall): $(sources)
+	@echo 'building $@'
+	@go build -o $@ .

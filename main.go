@@ -1,0 +1,126 @@
+// Command rolecall is the front of the lab harness that the Makefile calls.
+// Its exit status is 0 where everything passed, 1 where something does not
+// hold yet, and 2 where it could not check.
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"strconv"
+	"syscall"
+)
+
+const usage = `usage: rolecall COMMAND [flags]
+
+  lab N         check lab N, 1 to 5, of a submission
+  walkthrough   check all five labs, then the walkthrough as one story
+  demo          the walkthrough on the reference solutions
+  solution N    show the reference solution of lab N
+  up, down      create the cluster, delete it
+  status        what is there
+  reset         bring the cluster back to what it was when new
+  doctor        what this machine can do, and what to do about the rest
+  logs DIR      collect the cluster's logs
+
+flags:
+`
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	os.Exit(run(ctx, os.Args[1:]))
+}
+
+// run runs one command and returns the exit status.
+func run(ctx context.Context, args []string) int {
+	var o options
+	flags := flag.NewFlagSet("rolecall", flag.ContinueOnError)
+	o.register(flags)
+	flags.Usage = func() {
+		fmt.Fprint(flags.Output(), usage)
+		flags.PrintDefaults()
+	}
+	words, err := parse(flags, args)
+	if err == flag.ErrHelp {
+		return 0
+	}
+	if err != nil || len(words) == 0 {
+		if err == nil {
+			flags.Usage()
+		}
+		return 2
+	}
+	err = o.prepare()
+	status := 2
+	if err == nil {
+		status, err = dispatch(ctx, &o, words)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "rolecall:", err)
+		return 2
+	}
+	return status
+}
+
+// parse lets flags stand before and after words.
+func parse(flags *flag.FlagSet, args []string) (words []string, err error) {
+	for {
+		if err := flags.Parse(args); err != nil {
+			return nil, err
+		}
+		if flags.NArg() == 0 {
+			return words, nil
+		}
+		words = append(words, flags.Arg(0))
+		args = flags.Args()[1:]
+	}
+}
+
+func dispatch(ctx context.Context, o *options, words []string) (int, error) {
+	argument := ""
+	if len(words) > 1 {
+		argument = words[1]
+	}
+	switch words[0] {
+	case "lab":
+		n, err := labNumber(argument)
+		if err != nil {
+			return 2, err
+		}
+		return o.lab(ctx, n)
+	case "walkthrough":
+		return o.walkthrough(ctx)
+	case "demo":
+		return o.demo(ctx)
+	case "solution":
+		n, err := labNumber(argument)
+		if err != nil {
+			return 2, err
+		}
+		return 0, o.solution(n)
+	case "up":
+		return 0, o.up(ctx)
+	case "down":
+		return 0, o.down(ctx)
+	case "status":
+		return 0, o.status(ctx)
+	case "reset":
+		return 0, o.reset(ctx)
+	case "doctor":
+		return o.doctor(ctx)
+	case "logs":
+		return 0, o.logs(ctx, argument)
+	}
+	return 2, fmt.Errorf("running %q: no such command; type rolecall -h", words[0])
+}
+
+func labNumber(word string) (int, error) {
+	n, err := strconv.Atoi(word)
+	if err != nil || n < 1 || n > 5 {
+		return 0, fmt.Errorf("choosing a lab: %q is none; type a number from 1 to 5", word)
+	}
+	return n, nil
+}

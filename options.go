@@ -1,0 +1,45 @@
+package main
+
+import (
+	"flag"
+	"fmt"
+	"os"
+
+	"golang.org/x/term"
+
+	"rolecall/harness/cluster/choice"
+	"rolecall/harness/cluster/kind"
+	"rolecall/harness/progress"
+)
+
+// options are the flags of every command; the Makefile's variables set them.
+type options struct {
+	choice.Wish
+
+	submission string
+	results    string
+	yes        bool
+}
+
+func (o *options) register(flags *flag.FlagSet) {
+	flags.StringVar(&o.Cluster, "cluster", "auto", "auto, kind or existing")
+	flags.StringVar(&o.Name, "name", kind.DefaultName, "the cluster's `name`")
+	flags.StringVar(&o.Context, "context", "", "with -cluster existing: the `context` to work in")
+	flags.StringVar(&o.Kubeconfig, "kubeconfig", "", "with -cluster existing: the `file` that has the context")
+	flags.StringVar(&o.submission, "submission", "work", "the learner's `directory`")
+	flags.StringVar(&o.results, "results", "", "a `directory` for results.json and junit.xml")
+	flags.StringVar(&o.Home, "home", os.Getenv("ROLECALL_HOME"), "the `directory` for clusters and images (default rolecall in the user's cache)")
+	flags.BoolVar(&o.yes, "yes", false, "answer yes to questions")
+}
+
+// prepare fills in what no flag sets.
+func (o *options) prepare() (err error) {
+	o.Display = progress.New(os.Stderr, isTerminal(os.Stderr))
+	o.Say = func(line string) { fmt.Fprintln(os.Stderr, line) }
+	o.Home, err = choice.Home(o.Home)
+	return err
+}
+
+func isTerminal(f *os.File) bool {
+	return term.IsTerminal(int(f.Fd())) && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
+}
