@@ -1,0 +1,66 @@
+package doctor
+
+import (
+	"context"
+	"os"
+	"os/exec"
+	"runtime"
+	"strings"
+
+	"rolecall/harness/cluster/engine"
+	"rolecall/harness/cluster/kind/nodeimage"
+)
+
+// Machine is what the doctor looks at. ThisMachine has the real one.
+type Machine struct {
+	GOOS     string
+	Root     bool   // the person is root and needs no sudo
+	Home     string // rolecall's folder for clusters and images
+	Getenv   func(key string) string
+	ReadFile func(name string) ([]byte, error)
+
+	GoEnv func(ctx context.Context, key string) (string, error) // asks the go command in PATH
+	Space func(dir string) (Space, error)                       // of the file system that has, or would have, dir
+
+	Detect        func(ctx context.Context) (*engine.Engine, error)
+	Info          func(ctx context.Context, e *engine.Engine) (*engine.Info, error)
+	TryPrivileged func(ctx context.Context, e *engine.Engine) error
+	NodeImage     func(ctx context.Context, e *engine.Engine) (ref string, present bool)
+	DataRoot      func(ctx context.Context, e *engine.Engine) string // where the engine keeps images; empty if it does not tell
+}
+
+// Space is the room on a file system.
+type Space struct {
+	Volume uint64 // tells file systems apart
+	Free   uint64 // bytes this user may fill
+}
+
+// ThisMachine is the machine that the program runs on.
+func ThisMachine(home string) Machine {
+	return Machine{
+		GOOS: runtime.GOOS, Root: os.Geteuid() == 0, Home: home, Getenv: os.Getenv, ReadFile: os.ReadFile,
+		GoEnv: goEnv, Space: spaceAt,
+		Detect:        engine.Detect,
+		Info:          func(ctx context.Context, e *engine.Engine) (*engine.Info, error) { return e.Info(ctx) },
+		TryPrivileged: func(ctx context.Context, e *engine.Engine) error { return e.TryPrivileged(ctx) },
+		NodeImage:     nodeimage.Present,
+		DataRoot:      dataRoot,
+	}
+}
+
+func goEnv(ctx context.Context, key string) (string, error) {
+	out, err := exec.CommandContext(ctx, "go", "env", key).Output()
+	return strings.TrimSpace(string(out)), err
+}
+
+func dataRoot(ctx context.Context, e *engine.Engine) string {
+	field := "{{.DockerRootDir}}"
+	if e.Name == "podman" {
+		field = "{{.Store.GraphRoot}}"
+	}
+	out, err := e.Output(ctx, "info", "--format", field)
+	if err != nil {
+		return "" // nerdctl has no such field
+	}
+	return out
+}
