@@ -2,7 +2,9 @@ package check
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -31,7 +33,7 @@ type Caller struct {
 	UID       string
 	IP        string // known once a program has run in it
 
-	ready bool
+	entered map[string]bool // containers that are known to run
 }
 
 // StartCaller creates a pod in a namespace, as its default service account,
@@ -50,6 +52,13 @@ func (e *Env) StartCaller(ctx context.Context, namespace string, containers ...s
 			}}}},
 		},
 	}
+	if namespace != metav1.NamespaceDefault {
+		alias, err := e.shortName(ctx)
+		if err != nil {
+			return nil, err
+		}
+		pod.Spec.HostAliases = alias
+	}
 	for _, name := range containers {
 		volume, annotations, err := credential(name)
 		if err != nil {
@@ -65,7 +74,17 @@ func (e *Env) StartCaller(ctx context.Context, namespace string, containers ...s
 	if err != nil {
 		return nil, fmt.Errorf("creating a pod to run programs in: %w; type make status", err)
 	}
-	return &Caller{Namespace: namespace, Name: created.Name, UID: string(created.UID)}, nil
+	return &Caller{Namespace: namespace, Name: created.Name, UID: string(created.UID), entered: map[string]bool{}}, nil
+}
+
+// shortName makes https://kubernetes lead to the API server in any namespace,
+// as it does in default: a program that uses it is right, wherever we run it.
+func (e *Env) shortName(ctx context.Context) ([]corev1.HostAlias, error) {
+	server, err := e.Client.CoreV1().Services(metav1.NamespaceDefault).Get(ctx, "kubernetes", metav1.GetOptions{})
+	if err != nil {
+		return nil, fmt.Errorf("asking for the API server's address in the cluster: %w; type make status", err)
+	}
+	return []corev1.HostAlias{{IP: server.Spec.ClusterIP, Hostnames: []string{"kubernetes"}}}, nil
 }
 
 // callerContainer waits to be used. What runs in it may take 256 MiB of
@@ -94,22 +113,43 @@ func callerContainer(name string) corev1.Container {
 	}
 }
 
-// await waits until the container can be entered.
-func (e *Env) await(ctx context.Context, c *Caller) error {
-	if c.ready {
+// await waits until a container can be entered. It tries to, because the pod's
+// status is up to a second behind, and asks for the pod's address that way.
+func (e *Env) await(ctx context.Context, c *Caller, container string) error {
+	if c.entered[container] {
 		return nil
 	}
-	var last *corev1.Pod
-	ready, err := e.podBecomes(ctx, c.Namespace, c.Name, callerStarts, func(pod *corev1.Pod) bool {
-		last = pod
-		return isReady(pod)
+	var last error
+	looked := time.Now()
+	entered, err := Eventually(ctx, callerStarts, 100*time.Millisecond, func(ctx context.Context) (bool, error) {
+		address, _, status, err := e.Exec(ctx, c.Namespace, c.Name, container, nil, "hostname", "-i")
+		if err == nil && status == 0 {
+			c.IP = strings.TrimSpace(string(address))
+			c.entered[container] = true
+			return true, nil
+		}
+		if last = err; time.Since(looked) < time.Second {
+			return false, nil
+		}
+		looked = time.Now()
+		if e.doomed(ctx, c) {
+			return false, fmt.Errorf("starting our pod %s: it cannot start", c.Name)
+		}
+		return false, nil
 	})
-	if err != nil {
-		return fmt.Errorf("waiting for our pod %s: %w; type make status", c.Name, err)
+	if err == nil && entered {
+		return nil
 	}
-	if !ready {
-		return fmt.Errorf("waiting for our pod %s: not ready after %s (%s); type make status", c.Name, callerStarts, PodState(last))
+	pod, getErr := e.Client.CoreV1().Pods(c.Namespace).Get(ctx, c.Name, metav1.GetOptions{})
+	if getErr != nil {
+		pod = nil
 	}
-	c.IP, c.ready = last.Status.PodIP, true
-	return nil
+	return fmt.Errorf("waiting for our pod %s: %w (%s); type make status", c.Name, errors.Join(err, last), PodState(pod))
+}
+
+// doomed tells whether a pod of ours will never start, for example because the
+// node does not have the lab image.
+func (e *Env) doomed(ctx context.Context, c *Caller) bool {
+	pod, err := e.Client.CoreV1().Pods(c.Namespace).Get(ctx, c.Name, metav1.GetOptions{})
+	return err == nil && hopeless(pod) != ""
 }

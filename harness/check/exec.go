@@ -8,11 +8,14 @@ import (
 	"io"
 	"sync"
 	"sync/atomic"
+	"time"
 
+	"github.com/go-logr/logr"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/tools/remotecommand"
 	"k8s.io/client-go/util/exec"
+	"k8s.io/klog/v2"
 	"k8s.io/streaming/pkg/httpstream"
 )
 
@@ -22,6 +25,9 @@ const MaxOutput = 1 << 20
 
 // errTooMuch ends a command that writes more than MaxOutput.
 var errTooMuch = fmt.Errorf("more than %d bytes of output", MaxOutput)
+
+// drain is how long a command may take to end after its last word.
+const drain = 250 * time.Millisecond
 
 // errEnded ends a command whose last word has come.
 var errEnded = errors.New("ended")
@@ -36,6 +42,7 @@ func (e *Env) Exec(ctx context.Context, namespace, pod, container string, stdin 
 // does not wait for what the command left running behind it, which may hold
 // the streams open.
 func (e *Env) execUntil(ctx context.Context, last, namespace, pod, container string, stdin []byte, command ...string) (stdout, stderr []byte, status int, err error) {
+	ctx = klog.NewContext(ctx, logr.Discard()) // what matters of a stream's end comes back as its error
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	request := e.Client.CoreV1().RESTClient().Post().
@@ -62,8 +69,8 @@ func (e *Env) execUntil(ctx context.Context, last, namespace, pod, container str
 	var open atomic.Int32
 	open.Store(2)
 	over := func() {
-		if open.Add(-1) == 0 {
-			cancel(errEnded)
+		if open.Add(-1) == 0 { // the command is ending; only what it left behind may hold the streams
+			time.AfterFunc(drain, func() { cancel(errEnded) })
 		}
 	}
 	out, errs := &capped{stop: cancel, last: last, ended: over}, &capped{stop: cancel, last: last, ended: over}

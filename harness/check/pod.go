@@ -141,7 +141,7 @@ func (e *Env) CanRunPods(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return e.await(ctx, control)
+	return e.await(ctx, control, Genuine)
 }
 
 // PodLog is the end of what a container printed, for a message.

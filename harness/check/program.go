@@ -76,7 +76,7 @@ const noPlace = 97
 
 // RunIn runs a program in one of a caller's containers.
 func (e *Env) RunIn(ctx context.Context, c *Caller, container string, p *Program) (*Run, error) {
-	if err := e.await(ctx, c); err != nil {
+	if err := e.await(ctx, c, container); err != nil {
 		return nil, err
 	}
 	run, err := e.run(ctx, c.Namespace, c.Name, container, p, "kill")

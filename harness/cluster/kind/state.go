@@ -1,0 +1,133 @@
+package kind
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
+)
+
+// state is what stands under our cluster's name.
+type state int
+
+const (
+	absent  state = iota
+	running       // ours
+	stopped       // ours, its container is not running
+	foreign       // somebody else's
+)
+
+// answers bounds the question whether a cluster is alive.
+const answers = 3 * time.Second
+
+// reuse connects to a complete cluster of the same making, without asking the
+// container engine. Otherwise it says why there is none to reuse.
+func (c *Cluster) reuse(ctx context.Context) (stale string, err error) {
+	m := readMaking(c.folder())
+	switch {
+	case m.Fingerprint == "":
+		return "it was never completed", nil
+	case m.Fingerprint != m.fingerprint():
+		return "it was made from other parts than rolecall has now", nil
+	}
+	if err := c.connect(); err != nil {
+		return "its kubeconfig is gone", nil
+	}
+	if err := alive(ctx, c.config); err != nil {
+		if ctx.Err() != nil {
+			return "", ctx.Err()
+		}
+		return "its API server does not answer", nil
+	}
+	return "", nil
+}
+
+// alive asks the API server whether it is ready. The certificate in our
+// kubeconfig makes sure that it is our cluster that answers.
+func alive(ctx context.Context, config *rest.Config) error {
+	ctx, cancel := context.WithTimeout(ctx, answers)
+	defer cancel()
+	client, err := kubernetes.NewForConfig(config)
+	if err != nil {
+		return fmt.Errorf("connecting to the cluster: %w", err)
+	}
+	return client.Discovery().RESTClient().Get().AbsPath("/readyz").Do(ctx).Error()
+}
+
+// find looks for a cluster of our name. It is ours if its node mounts our
+// folder, which is so from the moment its container exists.
+func (c *Cluster) find(ctx context.Context) (state, error) {
+	clusters, err := c.provider(nil).List()
+	if err != nil {
+		return absent, fmt.Errorf("listing kind clusters: %w; type make doctor", err)
+	}
+	if !slices.Contains(clusters, c.name()) {
+		return absent, nil
+	}
+	mounts, err := c.engine.Output(ctx, "inspect", "--format", "{{.State.Running}} {{range .Mounts}}{{.Destination}} {{end}}", c.node())
+	if err != nil {
+		return foreign, nil //nolint:nilerr // no node of our shape: whatever it is, it is not ours
+	}
+	fields := strings.Fields(mounts)
+	switch {
+	case !slices.Contains(fields, "/etc/rolecall"):
+		return foreign, nil
+	case fields[0] != "true":
+		return stopped, nil
+	}
+	return running, nil
+}
+
+// wakes bounds the start of a stopped node.
+const wakes = time.Minute
+
+// wake starts a stopped node of ours and waits until it answers.
+func (c *Cluster) wake(ctx context.Context) error {
+	m := readMaking(c.folder())
+	if m.Fingerprint == "" || m.Fingerprint != m.fingerprint() {
+		return fmt.Errorf("waking the cluster: it is of another making")
+	}
+	if _, err := c.engine.Output(ctx, "start", c.node()); err != nil {
+		return err
+	}
+	if err := c.connect(); err != nil {
+		return err
+	}
+	c.say("starting the stopped cluster %s again", c.name())
+	deadline := time.Now().Add(wakes)
+	for {
+		err := alive(ctx, c.config)
+		if err == nil || ctx.Err() != nil || time.Now().After(deadline) {
+			return err
+		}
+		time.Sleep(200 * time.Millisecond)
+	}
+}
+
+// Status tells in a line what stands under the cluster's name.
+func (c *Cluster) Status(ctx context.Context) (string, error) {
+	if stale, err := c.reuse(ctx); err == nil && stale == "" {
+		return fmt.Sprintf("the kind cluster %s is up; kubeconfig: %s", c.name(), c.kubeconfig()), nil
+	}
+	if err := c.detect(ctx); err != nil {
+		return "", err
+	}
+	found, err := c.find(ctx)
+	if err != nil {
+		return "", err
+	}
+	switch found {
+	case foreign:
+		return fmt.Sprintf("a kind cluster %s exists, and it is not ours", c.name()), nil
+	case stopped:
+		return fmt.Sprintf("the kind cluster %s is stopped; make up starts it again", c.name()), nil
+	case running:
+		stale, _ := c.reuse(ctx)
+		return fmt.Sprintf("the kind cluster %s runs but cannot be used: %s; make up replaces it", c.name(), stale), nil
+	}
+	return "no cluster; make up creates one", nil
+}
