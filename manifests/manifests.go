@@ -15,6 +15,11 @@ var Kind string
 //go:embed audit-policy.yaml
 var AuditPolicy string
 
+// CoreDNS is kubeadm's patch of the cluster's DNS server.
+//
+//go:embed coredns.yaml
+var CoreDNS string
+
 // Place are the lab's namespaces and what stands in them. HOME, ELSEWHERE and
 // VIEWER stand for their names.
 //

@@ -304,9 +304,9 @@ func (s *roleBinding) rules(ctx context.Context, e *check.Env, ref rbacv1.RoleRe
 }
 
 // isAccount tells whether a subject is the learner's service account, under
-// either of its names.
+// either of its names. Without a namespace it is one of the binding's own.
 func isAccount(e *check.Env, s rbacv1.Subject) bool {
-	return s.Kind == "ServiceAccount" && s.Name == "default" && s.Namespace == e.Namespaces.Home ||
+	return s.Kind == "ServiceAccount" && s.Name == "default" && (s.Namespace == e.Namespaces.Home || s.Namespace == "") ||
 		s.Kind == "User" && s.Name == account(e)
 }
 

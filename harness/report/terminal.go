@@ -86,8 +86,8 @@ func (t *Terminal) StepEnds(s harness.StepResult) {
 		case harness.Fail:
 			t.failure(c)
 		case harness.Error:
-			fmt.Fprintf(t.w, "\n%s %s\n", t.paint(c.Outcome, "!"), c.ID)
-			t.field("could not check", c.Error)
+			fmt.Fprintf(t.w, "\n%s %s could not be checked; this is no fault of yours\n", t.paint(c.Outcome, "!"), c.ID)
+			t.field("why", c.Error)
 		}
 	}
 }

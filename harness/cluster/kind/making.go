@@ -37,7 +37,7 @@ const (
 // fingerprint is over every input that shapes a cluster.
 func (m making) fingerprint() string {
 	sum := sha256.New()
-	for _, part := range []string{m.NodeImage, m.Kind, fmt.Sprint(m.Cgroup), labimage.Key(), manifests.Kind, manifests.AuditPolicy, manifests.Place} {
+	for _, part := range []string{m.NodeImage, m.Kind, fmt.Sprint(m.Cgroup), labimage.Key(), manifests.Kind, manifests.AuditPolicy, manifests.CoreDNS, manifests.Place} {
 		fmt.Fprintf(sum, "%d:%s", len(part), part)
 	}
 	return hex.EncodeToString(sum.Sum(nil))
@@ -49,11 +49,16 @@ func (m making) write(folder string) (config []byte, err error) {
 		return nil, fmt.Errorf("making the cluster's folder: %w", err)
 	}
 	shared := filepath.Join(folder, "node") // what the node sees of it
-	if err := os.MkdirAll(shared, 0o755); err != nil {
+	if err := os.MkdirAll(filepath.Join(shared, "patches"), 0o755); err != nil {
 		return nil, fmt.Errorf("making the cluster's folder: %w", err)
 	}
-	if err := os.WriteFile(filepath.Join(shared, "audit-policy.yaml"), []byte(manifests.AuditPolicy), 0o644); err != nil {
-		return nil, fmt.Errorf("writing the audit policy: %w", err)
+	for name, text := range map[string]string{
+		"audit-policy.yaml":              manifests.AuditPolicy,
+		"patches/corednsdeployment.yaml": manifests.CoreDNS,
+	} {
+		if err := os.WriteFile(filepath.Join(shared, name), []byte(text), 0o644); err != nil {
+			return nil, fmt.Errorf("writing %s for the node: %w; is the disk full?", name, err)
+		}
 	}
 	var text bytes.Buffer
 	err = template.Must(template.New("kind.yaml").Parse(manifests.Kind)).Execute(&text, map[string]any{
