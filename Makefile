@@ -18,7 +18,7 @@ sources  := $(shell find . -name '*.go' -not -path './.*' -not -path './work/*')
 tested   := $(shell go list ./... 2>/dev/null | grep -v '/labs$$')
 packages := ./...
 staticcheck := honnef.co/go/tools/cmd/staticcheck@v0.8.2
-revive      := github.com/mgechev/revive@v1.17.1
+revive      := github.com/mgechev/revive@v1.17.0
 
 .DEFAULT_GOAL := help
 .PHONY: help demo lab-1 lab-2 lab-3 lab-4 lab-5 walkthrough solution-1 solution-2 solution-3 solution-4 solution-5 \

@@ -13,9 +13,13 @@ import (
 
 // Observer hears of a run as it goes on. Methods are called one at a time.
 type Observer interface {
+	// StepBegins hears of a step before it is set up.
 	StepBegins(Step)
+	// CheckBegins hears of a check before it runs or is skipped.
 	CheckBegins(Check)
+	// CheckEnds hears how a check went.
 	CheckEnds(CheckResult)
+	// StepEnds hears how a step went, after the place was cleaned.
 	StepEnds(StepResult)
 }
 

@@ -22,7 +22,7 @@ const (
 // repository holds in its staging folder (k8s.io/api and its like).
 const KubernetesStaging = "v0.37.2"
 
-// Debian's suite, which the node's user land and the lab image come from. Its
+// DebianSuite is where the node's user land and the lab image come from. Its
 // systemd still runs on cgroup v1 as well as v2.
 const DebianSuite = "bookworm"
 

@@ -123,9 +123,7 @@ func (b *build) iptables(ctx context.Context) (func(*imagefile.Tree) error, erro
 		return nil, err
 	}
 	names := []string{"usr/sbin/xtables-nft-multi", "usr/sbin/conntrack", "usr/sbin/modprobe"}
-	for _, n := range tree.Below("usr/lib/" + debian.Triplet(b.arch) + "/xtables") {
-		names = append(names, n) // extensions, which it opens by name
-	}
+	names = append(names, tree.Below("usr/lib/"+debian.Triplet(b.arch)+"/xtables")...) // extensions, which it opens by name
 	names, err = tree.Needs(names...)
 	if err != nil {
 		return nil, err
