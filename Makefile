@@ -27,7 +27,7 @@ revive      := github.com/mgechev/revive@v1.17.0
 ## For learners
 
 help: ## this list
-	@awk '/^## /{printf "\n%s\n", substr($$0, 4)} /^[a-z][a-z0-9 -]*:.*## /{split($$0, a, ":.*## "); printf "  make %-22s %s\n", a[1], a[2]}' $(MAKEFILE_LIST)
+	@awk '/^## /{printf "\n%s\n", substr($$0, 4)} /^[a-z][a-z0-9 -]*:.*## /{split($$0, a, ":.*## "); sub(/-1 .*-5/, "-1 to 5", a[1]); printf "  make %-15s %s\n", a[1], a[2]}' $(MAKEFILE_LIST)
 	@printf '\nVariables: CLUSTER=auto|kind|existing  SUBMISSION=dir  RESULTS=dir  NAME=cluster  CONTEXT=name\n'
 
 lab-1 lab-2 lab-3 lab-4 lab-5: $(rolecall) ## check one lab; the first time, get its starter
@@ -77,7 +77,8 @@ verify: ## format, vet, lint, and a tidy go.mod
 bench: $(rolecall) ## where the time of a lab goes, beside one bare pod
 	go test ./labs -run '^$$' -bench . -benchtime 10x -timeout 30m -args -cluster "$(strip $(CLUSTER))" -name "$(strip $(NAME))"
 
-clean: ## delete what make built here; work/ stays
+clean: $(rolecall) ## delete what was built here, images too; work/ stays
+	@$(rolecall) clean $(flags)
 	rm -rf bin
 
 $(rolecall): $(sources)

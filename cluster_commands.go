@@ -5,8 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 
+	"rolecall/harness/cluster/engine"
+	"rolecall/harness/cluster/kind/nodeimage"
 	"rolecall/harness/cluster/place"
 	"rolecall/harness/inventory"
 )
@@ -90,4 +93,24 @@ func (o *options) logs(ctx context.Context, dir string) error {
 		return fmt.Errorf("collecting logs: %w", err)
 	}
 	return o.Kind().Logs(ctx, dir)
+}
+
+// clean deletes what was built for clusters: images, archives, compiled
+// programs. Clusters and learners' work are not built.
+func (o *options) clean(ctx context.Context) error {
+	if entries, err := os.ReadDir(filepath.Join(o.Home, "clusters")); err == nil && len(entries) > 0 {
+		return fmt.Errorf("deleting what was built: the cluster %s still uses it; type make down NAME=%s first", entries[0].Name(), entries[0].Name())
+	}
+	container, err := engine.Detect(ctx)
+	if err == nil {
+		err = nodeimage.Remove(ctx, container)
+	}
+	if err != nil && !errors.Is(err, engine.ErrNone) {
+		return err
+	}
+	if err := os.RemoveAll(o.Home); err != nil {
+		return fmt.Errorf("deleting what was built: %w", err)
+	}
+	fmt.Println("deleted the node images that were built here, and", o.Home)
+	return nil
 }

@@ -11,6 +11,9 @@ import (
 	"os/signal"
 	"strconv"
 	"syscall"
+
+	"github.com/go-logr/logr"
+	"k8s.io/klog/v2"
 )
 
 const usage = `usage: rolecall COMMAND [flags]
@@ -22,6 +25,7 @@ const usage = `usage: rolecall COMMAND [flags]
   up, down      create the cluster, delete it
   status        what is there
   reset         bring the cluster back to what it was when new
+  clean         delete the images and caches that were built here
   doctor        what this machine can do, and what to do about the rest
   logs DIR      collect the cluster's logs
 
@@ -31,6 +35,7 @@ flags:
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	klog.SetLogger(logr.Discard()) // client-go's own words; what matters comes back as errors
 	os.Exit(run(ctx, os.Args[1:]))
 }
 
@@ -109,6 +114,8 @@ func dispatch(ctx context.Context, o *options, words []string) (int, error) {
 		return 0, o.status(ctx)
 	case "reset":
 		return 0, o.reset(ctx)
+	case "clean":
+		return 0, o.clean(ctx)
 	case "doctor":
 		return o.doctor(ctx)
 	case "logs":

@@ -11,8 +11,8 @@ import (
 // go; it watches them, so it is seconds behind at the worst.
 const AccessSettles = 5 * time.Second
 
-// Eventually asks until done says yes or within has passed; then it returns
-// false and no error. Kubernetes is eventually consistent, so a single look
+// Eventually asks until done says yes, and returns true; or until within has
+// passed, and returns false and no error, also where that cut an answer off. Kubernetes is eventually consistent, so a single look
 // proves nothing; the bound is part of every check's contract.
 func Eventually(ctx context.Context, within, every time.Duration, done func(context.Context) (bool, error)) (bool, error) {
 	err := wait.PollUntilContextTimeout(ctx, every, within, true, done)

@@ -19,7 +19,7 @@ const ProviderVariable = "KIND_EXPERIMENTAL_PROVIDER"
 
 // ErrNone says that the host has no container engine that kind can use.
 var ErrNone = errors.New("finding a container engine: none of docker, nerdctl, finch and podman is installed; " +
-	"install one (https://docs.docker.com/get-docker/), or run without: CLUSTER=embedded")
+	"install one (https://docs.docker.com/get-docker/), or name a cluster that you have: CLUSTER=existing CONTEXT=name")
 
 // NotAnsweringError says that an engine is installed but its service cannot be
 // used.

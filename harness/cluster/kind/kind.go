@@ -49,6 +49,9 @@ func (c *Cluster) name() string {
 func (c *Cluster) node() string   { return c.name() + "-control-plane" }
 func (c *Cluster) folder() string { return filepath.Join(c.Home, "clusters", c.name()) }
 
+// shared is the part of the folder that the node sees.
+func (c *Cluster) shared() string { return filepath.Join(c.folder(), "node") }
+
 func (c *Cluster) kubeconfig() string { return filepath.Join(c.folder(), "kubeconfig") }
 
 // Kubeconfig is the path of the cluster's private kubeconfig.
@@ -113,8 +116,9 @@ func (c *Cluster) create(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	c.say("creating a kind cluster in %s %s, from the node image %s", c.engine.Name, info.Version, image)
 	made := making{Engine: c.engine, NodeImage: image, Cgroup: info.Cgroup, Kind: c.name()}
-	config, err := made.write(c.folder())
+	config, err := made.write(c.shared())
 	if err != nil {
 		return err
 	}

@@ -43,12 +43,12 @@ func (m making) fingerprint() string {
 	return hex.EncodeToString(sum.Sum(nil))
 }
 
-// write prepares the cluster's folder and returns kind's configuration.
-func (m making) write(folder string) (config []byte, err error) {
-	if err := os.MkdirAll(folder, 0o700); err != nil {
+// write prepares the folder that the node shares and returns kind's
+// configuration.
+func (m making) write(shared string) (config []byte, err error) {
+	if err := os.MkdirAll(filepath.Dir(shared), 0o700); err != nil {
 		return nil, fmt.Errorf("making the cluster's folder: %w", err)
 	}
-	shared := filepath.Join(folder, "node") // what the node sees of it
 	if err := os.MkdirAll(filepath.Join(shared, "patches"), 0o755); err != nil {
 		return nil, fmt.Errorf("making the cluster's folder: %w", err)
 	}

@@ -3,6 +3,7 @@ package kind
 import (
 	"context"
 	"fmt"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -68,18 +69,25 @@ func (c *Cluster) find(ctx context.Context) (state, error) {
 	if !slices.Contains(clusters, c.name()) {
 		return absent, nil
 	}
-	mounts, err := c.engine.Output(ctx, "inspect", "--format", "{{.State.Running}} {{range .Mounts}}{{.Destination}} {{end}}", c.node())
+	mounts, err := c.engine.Output(ctx, "inspect", "--format", "{{.State.Running}}{{range .Mounts}}\n{{.Destination}}={{.Source}}{{end}}", c.node())
 	if err != nil {
 		return foreign, nil //nolint:nilerr // no node of our shape: whatever it is, it is not ours
 	}
-	fields := strings.Fields(mounts)
+	lines := strings.Split(mounts, "\n")
 	switch {
-	case !slices.Contains(fields, "/etc/rolecall"):
+	case !slices.ContainsFunc(lines, c.isOurs):
 		return foreign, nil
-	case fields[0] != "true":
+	case lines[0] != "true":
 		return stopped, nil
 	}
 	return running, nil
+}
+
+// isOurs tells our folder among a node's mounts. An engine in a virtual machine
+// puts something of its own before the path.
+func (c *Cluster) isOurs(mount string) bool {
+	source, found := strings.CutPrefix(mount, "/etc/rolecall=")
+	return found && strings.HasSuffix(source, filepath.ToSlash(c.shared()))
 }
 
 // wakes bounds the start of a stopped node.
