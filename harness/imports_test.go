@@ -21,7 +21,7 @@ func TestImportsGoOneWay(t *testing.T) {
 			return 3
 		case path == "rolecall/harness/check":
 			return 1
-		case strings.HasPrefix(path, "rolecall/harness/cluster"), path == "rolecall/harness/progress", path == "rolecall/harness/inventory", path == "rolecall/manifests":
+		case strings.HasPrefix(path, "rolecall/harness/cluster"), path == "rolecall/harness/progress", path == "rolecall/harness/process", path == "rolecall/harness/inventory", path == "rolecall/manifests":
 			return 0
 		case strings.HasPrefix(path, "rolecall/harness"):
 			return 2

@@ -55,8 +55,9 @@ func (r *Runner) RunStep(ctx context.Context, step Step) StepResult {
 		checks = append(checks, r.RunCheck(ctx, c, broken))
 	}
 	if err := r.End(ctx); err != nil && len(checks) > 0 { // what cannot be left clean was not checked cleanly
-		last := &checks[len(checks)-1]
-		last.Outcome, last.Points, last.Error = Error, 0, err.Error()
+		if last := &checks[len(checks)-1]; last.Outcome != Error {
+			last.Outcome, last.Points, last.Error = Error, 0, err.Error()
+		}
 	}
 	result := NewStepResult(step, checks, time.Since(began))
 	r.Observer.StepEnds(result)

@@ -17,6 +17,7 @@ import (
 	"k8s.io/client-go/kubernetes"
 
 	"rolecall/harness"
+	"rolecall/harness/check"
 	"rolecall/harness/inventory"
 	"rolecall/labs"
 	"rolecall/steps"
@@ -32,6 +33,7 @@ var (
 // fails on exactly the check that its file names, each right one passes, and
 // the cluster is afterwards what it was before.
 func TestGate(t *testing.T) {
+	require.NoError(t, check.StartsClean(t.Context(), open(t, solutions(t)).Env), "an earlier run may have been killed")
 	caught := map[string][]string{} // check → wrong submissions that it alone caught
 	for round := range *gateTimes {
 		for _, number := range append(labs.Numbers, 0) {

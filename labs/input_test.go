@@ -28,9 +28,9 @@ func TestBadInput(t *testing.T) {
 	}{
 		{"no such directory", "1", nil, []string{"-submission", "nowhere"}, 2, "no such directory"},
 		{"a file for a directory", "1", nil, []string{"-submission", "input_test.go"}, 2, "it is a file"},
-		{"no such lab", "6", nil, nil, 2, "type a number from 1 to 5"},
-		{"no such cluster", "1", nil, []string{"-cluster", "minikube"}, 2, "CLUSTER is auto, kind or existing"},
-		{"no context named", "1", nil, []string{"-cluster", "existing"}, 2, "CONTEXT=name"},
+		{"no such lab", "6", keep, nil, 2, "type a number from 1 to 5"},
+		{"no such cluster", "1", keep, []string{"-cluster", "minikube"}, 2, "CLUSTER is auto, kind or existing"},
+		{"no context named", "1", keep, []string{"-cluster", "existing"}, 2, "CONTEXT=name"},
 		{"results where they cannot go", "4", keep, []string{"-results", "/dev/null/x"}, 2, "RESULTS=dir"},
 		{"lab not attempted", "3", func(t *testing.T, dir string) {
 			require.NoError(t, os.RemoveAll(filepath.Join(dir, "lab-3")))

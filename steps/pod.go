@@ -130,6 +130,9 @@ func (s *pod) running(ctx context.Context, e *check.Env) error {
 		return err
 	}
 	later, faltered, err := e.Falters(ctx, created.Namespace, created.Name, podStays)
+	if err == nil && !faltered {
+		later, faltered, err = restarted(ctx, e, later)
+	}
 	if err != nil {
 		return err
 	}
@@ -137,12 +140,26 @@ func (s *pod) running(ctx context.Context, e *check.Env) error {
 		e.Saw(check.Evidence{Object: check.PodState(later)})
 		return &check.Failure{
 			Want: fmt.Sprintf("a pod that is still running, without restarts, %s after it became Ready", podStays),
-			Got:  check.PodState(later),
+			Got:  "a pod that was Ready and then stopped running",
 			Hint: "Its command must keep running: sleep 3600 or sleep infinity will do.",
 		}
 	}
 	s.created, s.container = later, toolContainer(later)
 	return nil
+}
+
+// restarted asks the container itself how long it has been running: what the
+// node says of a pod can be seconds behind.
+func restarted(ctx context.Context, e *check.Env, created *corev1.Pod) (*corev1.Pod, bool, error) {
+	age, running, err := e.Age(ctx, created.Namespace, created.Name, toolContainer(created))
+	if err != nil || running && age >= podStays {
+		return created, false, err
+	}
+	later, faltered, err := e.Falters(ctx, created.Namespace, created.Name, podReady)
+	if err == nil && !faltered {
+		err = fmt.Errorf("watching pod %s: its container stopped and the node does not say so after %s; type make status", created.Name, podReady)
+	}
+	return later, faltered, err
 }
 
 // runPod creates the learner's pod and waits until it is Ready.

@@ -19,6 +19,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"rolecall/harness/process"
 )
 
 const (
@@ -77,6 +79,7 @@ func (c *Compiler) build(ctx context.Context, name string, source []byte) ([]byt
 	defer cancel()
 	build := exec.CommandContext(bounded, "go", "build", "-trimpath", "-ldflags=-s -w", "-o", "program", ".")
 	build.Dir = dir
+	process.KillTree(build)
 	build.WaitDelay = time.Second
 	build.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOARCH="+c.Arch, "GOWORK=off", "GOFLAGS=-mod=readonly", "GO111MODULE=on")
 	var said bytes.Buffer

@@ -134,6 +134,40 @@ func (e *Env) Falters(ctx context.Context, namespace, name string, within time.D
 	return last, faltered, nil
 }
 
+// Age is how long a container's first process has been running, by the
+// container's own account. Where its image has no cat, it is taken for old.
+func (e *Env) Age(ctx context.Context, namespace, name, container string) (age time.Duration, running bool, err error) {
+	ctx, cancel := context.WithTimeout(ctx, ProgramTime)
+	defer cancel()
+	out, _, status, err := e.Exec(ctx, namespace, name, container, nil, "cat", "/proc/uptime", "/proc/1/stat")
+	switch {
+	case err != nil && strings.Contains(err.Error(), "container not found"):
+		return 0, false, nil
+	case err != nil && ctx.Err() != nil:
+		return 0, false, fmt.Errorf("asking pod %s for its age: %w; type make status", name, err)
+	case err != nil || status != 0:
+		return time.Hour, true, nil // whether the image has its tools is another check's matter
+	}
+	age, err = ageOf(string(out))
+	return age, true, err
+}
+
+// ageOf reads /proc/uptime (seconds since the boot) and the 22nd field of
+// /proc/1/stat (hundredths of a second from the boot to its start; proc(5)).
+func ageOf(proc string) (time.Duration, error) {
+	first, stat, _ := strings.Cut(proc, "\n")
+	var uptime, started float64
+	_, err := fmt.Sscan(first, &uptime)
+	fields := strings.Fields(stat[strings.LastIndex(stat, ")")+1:]) // the name between brackets may hold spaces; state is the 3rd field
+	if err == nil && len(fields) > 19 {
+		_, err = fmt.Sscan(fields[19], &started)
+	}
+	if err != nil || started == 0 {
+		return 0, fmt.Errorf("reading the age of a process from %q", Printable(proc, 300))
+	}
+	return time.Duration((uptime - started/100) * float64(time.Second)), nil
+}
+
 // CanRunPods starts a pod that is known to be good. It tells a pod that is
 // wrong from a cluster that runs none: the latter is our error.
 func (e *Env) CanRunPods(ctx context.Context) error {

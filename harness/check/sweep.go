@@ -2,7 +2,6 @@ package check
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -13,7 +12,7 @@ import (
 )
 
 // Sweep deletes the pods, services, roles and role bindings in the lab's
-// namespaces that match. It goes on after an error and returns them all.
+// namespaces that match. It goes on after an error and returns the first.
 func Sweep(ctx context.Context, client kubernetes.Interface, places cluster.Namespaces, match metav1.ListOptions) error {
 	now := int64(0)
 	atOnce := metav1.DeleteOptions{GracePeriodSeconds: &now}
@@ -34,13 +33,10 @@ func Sweep(ctx context.Context, client kubernetes.Interface, places cluster.Name
 			errs = append(errs, core.Services(ns).Delete(ctx, s.Name, atOnce))
 		}
 	}
-	for i, err := range errs {
-		if apierrors.IsNotFound(err) {
-			errs[i] = nil
+	for _, err := range errs {
+		if err != nil && !apierrors.IsNotFound(err) {
+			return fmt.Errorf("deleting what the lab made: %w; type make status; the next lab deletes the rest", err)
 		}
-	}
-	if err := errors.Join(errs...); err != nil {
-		return fmt.Errorf("deleting what the lab made: %w", err)
 	}
 	return nil
 }

@@ -87,7 +87,7 @@ func (c *Cluster) Up(ctx context.Context) error {
 		return err
 	case state == foreign:
 		return fmt.Errorf("creating the cluster %s: one of that name exists and is not ours; delete it with kind delete cluster --name %s, or choose another name with NAME=other", c.name(), c.name())
-	case state == stopped && c.wake(ctx) == nil:
+	case state != absent && c.wake(ctx, state) == nil:
 		return nil
 	case state != absent:
 		c.say("replacing the cluster %s: %s", c.name(), stale)

@@ -10,6 +10,8 @@ import (
 
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
+
+	"rolecall/harness/cluster/place"
 )
 
 // state is what stands under our cluster's name.
@@ -90,26 +92,32 @@ func (c *Cluster) isOurs(mount string) bool {
 	return found && strings.HasSuffix(source, filepath.ToSlash(c.shared()))
 }
 
-// wakes bounds the start of a stopped node.
+// wakes bounds the wait for a node that was stopped, paused or asleep.
 const wakes = time.Minute
 
-// wake starts a stopped node of ours and waits until it answers.
-func (c *Cluster) wake(ctx context.Context) error {
+// wake waits until a node of ours answers again, and starts it if it must. One
+// of another making is not worth it.
+func (c *Cluster) wake(ctx context.Context, found state) (err error) {
 	m := readMaking(c.folder())
 	if m.Fingerprint == "" || m.Fingerprint != m.fingerprint() {
 		return fmt.Errorf("waking the cluster: it is of another making")
 	}
-	if _, err := c.engine.Output(ctx, "start", c.node()); err != nil {
-		return err
+	task := c.Display.Begin("waiting for the cluster "+c.name()+" to answer again", 15*time.Second)
+	defer func() { task.End(err) }()
+	if found == stopped {
+		if _, err := c.engine.Output(ctx, "start", c.node()); err != nil {
+			return err
+		}
 	}
 	if err := c.connect(); err != nil {
 		return err
 	}
-	c.say("starting the stopped cluster %s again", c.name())
 	deadline := time.Now().Add(wakes)
 	for {
-		err := alive(ctx, c.config)
-		if err == nil || ctx.Err() != nil || time.Now().After(deadline) {
+		if err = alive(ctx, c.config); err == nil {
+			return place.AwaitCalls(ctx, c.config)
+		}
+		if ctx.Err() != nil || time.Now().After(deadline) {
 			return err
 		}
 		time.Sleep(200 * time.Millisecond)
