@@ -8,6 +8,7 @@ RESULTS    ?=#        a directory for results.json and junit.xml
 NAME       ?= rolecall#  the cluster's name
 CONTEXT    ?=#        with CLUSTER=existing: the context to work in
 YES        ?=#        1 answers yes to questions
+TESTFLAGS  ?=#        for go test, such as -v
 
 # ---- What follows ----------------------------------------------------------
 
@@ -15,7 +16,7 @@ rolecall := bin/rolecall
 flags     = -cluster "$(strip $(CLUSTER))" -name "$(strip $(NAME))" $(if $(strip $(CONTEXT)),-context "$(strip $(CONTEXT))" -kubeconfig "$(KUBECONFIG)") $(if $(YES),-yes)
 grade     = $(flags) -submission "$(strip $(SUBMISSION))" $(if $(strip $(RESULTS)),-results "$(strip $(RESULTS))")
 sources  := $(shell find . -name '*.go' -not -path './.*' -not -path './work/*') go.mod go.sum $(shell find manifests labs -type f -not -name '*.go')
-tested   := $(shell go list ./... 2>/dev/null | grep -v '/labs$$')
+tested    = $(shell go list ./... 2>/dev/null | grep -v '/labs$$')
 packages := ./...
 staticcheck := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 revive      := github.com/mgechev/revive@v1.17.0
@@ -62,10 +63,10 @@ doctor: $(rolecall) ## what this machine can do, and what to do about the rest
 ## For developers
 
 test: $(rolecall) unit ## every test: units, scripts, the author's gate, faults
-	go test ./labs -count=1 -timeout 60m -args -cluster "$(strip $(CLUSTER))" -name "$(strip $(NAME))"
+	go test ./labs $(TESTFLAGS) -count=1 -timeout 60m -args -cluster "$(strip $(CLUSTER))" -name "$(strip $(NAME))"
 
 unit: ## the tests that need no cluster
-	go test $(tested)
+	go test $(TESTFLAGS) $(tested)
 
 verify: ## format, vet, lint, and a tidy go.mod
 	@test -z "$$(gofmt -l . | tee /dev/stderr)" || { echo 'type gofmt -w .'; exit 1; }
