@@ -87,6 +87,16 @@ func (t *Task) Update(detail string) {
 // End shows that the task has finished, or failed if err is not nil. Only the
 // first call counts, so it may be deferred as well as called.
 func (t *Task) End(err error) {
+	t.finish(func(now time.Time) string { return t.closing(now, err) + "\n" })
+}
+
+// Drop ends the task without a word: what came of it is told elsewhere.
+func (t *Task) Drop() {
+	t.finish(func(time.Time) string { return "" })
+}
+
+// finish takes the task off the display and leaves its last words there.
+func (t *Task) finish(words func(now time.Time) string) {
 	if t == nil {
 		return
 	}
@@ -102,30 +112,7 @@ func (t *Task) End(err error) {
 	if d.terminal {
 		fmt.Fprint(d.w, "\r\x1b[K")
 	}
-	fmt.Fprintln(d.w, t.closing(now, err))
-	d.remove(t, now)
-}
-
-// Drop ends the task without a word: what came of it is told elsewhere.
-func (t *Task) Drop() {
-	if t == nil {
-		return
-	}
-	d := t.display
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if t.ended {
-		return
-	}
-	t.ended = true
-	if d.terminal {
-		fmt.Fprint(d.w, "\r\x1b[K")
-	}
-	d.remove(t, time.Now())
-}
-
-// remove takes a task out of the running ones. The lock must be held.
-func (d *Display) remove(t *Task, now time.Time) {
+	fmt.Fprint(d.w, words(now))
 	d.running = slices.DeleteFunc(d.running, func(o *Task) bool { return o == t })
 	if len(d.running) == 0 {
 		close(d.ended)
