@@ -39,7 +39,11 @@ func (o *options) down(ctx context.Context) error {
 		return err
 	}
 	defer release()
-	return o.Kind().Down(ctx)
+	if err := o.Kind().Down(ctx); err != nil {
+		return err
+	}
+	fmt.Printf("no cluster %s is left\n", o.Name)
+	return nil
 }
 
 func (o *options) status(ctx context.Context) error {
@@ -81,7 +85,7 @@ func (o *options) reset(ctx context.Context) error {
 	if err := place.Make(ctx, lab.Config(), lab.Namespaces()); err != nil {
 		return err
 	}
-	fmt.Printf("%d objects deleted; the cluster is as it was when new\n", len(strangers))
+	fmt.Printf("objects deleted: %d; the cluster is as it was when new\n", len(strangers))
 	return nil
 }
 

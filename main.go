@@ -29,6 +29,8 @@ const usage = `usage: rolecall COMMAND [flags]
   doctor        what this machine can do, and what to do about the rest
   logs DIR      collect the cluster's logs
 
+Exit status: 0 all passed, 1 not yet, 2 could not check.
+
 flags:
 `
 
@@ -127,7 +129,7 @@ func dispatch(ctx context.Context, o *options, words []string) (int, error) {
 func labNumber(word string) (int, error) {
 	n, err := strconv.Atoi(word)
 	if err != nil || n < 1 || n > 5 {
-		return 0, fmt.Errorf("choosing a lab: %q is none; type a number from 1 to 5", word)
+		return 0, fmt.Errorf("choosing a lab: %q is none; type a number from 1 to 5, as in rolecall lab 1", word)
 	}
 	return n, nil
 }

@@ -63,6 +63,9 @@ func (s *forbidden) observed(ctx context.Context, e *check.Env) (err error) {
 		return err
 	}
 	refused := refusals(e, seen)
+	if ended := run.Ended(); len(seen) == 0 && ended != nil {
+		return ended
+	}
 	if len(refused) == 0 {
 		return &check.Failure{
 			Want: "a refusal (403) of list services in " + e.Namespaces.Home + " to " + account(e),
@@ -159,6 +162,7 @@ func (s *forbidden) answer(_ context.Context, e *check.Env) error {
 		return err
 	}
 	e.Saw(check.Requests{s.refusal}.Evidence()...)
+	e.Saw(s.run.Evidence())
 	var answers map[string]any
 	if err := yaml.UnmarshalStrict(text, &answers); err != nil {
 		return &check.Failure{

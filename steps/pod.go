@@ -64,7 +64,7 @@ func (s *pod) manifest(ctx context.Context, e *check.Env) error {
 			Hint: fieldHint(message),
 		}
 	} else if !refused && err != nil {
-		return fmt.Errorf("asking the API server to read %s: %w; type make status", podFile, err)
+		return fmt.Errorf("asking the API server to read %s: %w", podFile, err)
 	}
 	return nil // what admission says of it is for the checks below
 }
@@ -171,7 +171,7 @@ func runPod(ctx context.Context, e *check.Env, object *unstructured.Unstructured
 		return nil, &check.Failure{Want: want, Got: "the API server refused to create it: " + message, Hint: hint}
 	}
 	if err != nil {
-		return nil, fmt.Errorf("creating the pod: %w; type make status", err)
+		return nil, err
 	}
 	settled, err := e.Settle(ctx, created.GetNamespace(), created.GetName(), podReady)
 	if err != nil {
@@ -185,14 +185,15 @@ func runPod(ctx context.Context, e *check.Env, object *unstructured.Unstructured
 			return nil, fmt.Errorf("telling a slow pod from a broken cluster: %w", err)
 		}
 	}
-	got := check.PodState(settled.Pod)
-	e.Saw(check.Evidence{Object: got})
+	for _, message := range check.PodMessages(settled.Pod) {
+		e.Saw(check.Evidence{Object: "the node says: " + message})
+	}
 	if settled.Pod != nil && len(settled.Pod.Spec.Containers) > 0 {
 		if log := e.PodLog(ctx, settled.Pod.Namespace, settled.Pod.Name, settled.Pod.Spec.Containers[0].Name); log != "" {
 			e.Saw(check.Evidence{Object: "its log ends: " + log})
 		}
 	}
-	return nil, &check.Failure{Want: want, Got: got, Hint: podHint(settled)}
+	return nil, &check.Failure{Want: want, Got: check.PodState(settled.Pod), Hint: podHint(settled)}
 }
 
 func podHint(s check.Settled) string {

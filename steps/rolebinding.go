@@ -7,7 +7,6 @@ import (
 	"time"
 
 	rbacv1 "k8s.io/api/rbac/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"rolecall/harness"
@@ -52,12 +51,10 @@ func (s *roleBinding) manifest(ctx context.Context, e *check.Env) (err error) {
 		_, err := e.DryRun(ctx, object)
 		message, refused := check.Refused(err)
 		switch {
-		case apierrors.IsAlreadyExists(err):
-			return fmt.Errorf("reading %s: a %s named %s was there before the lab; type make reset", bindingFile, object.GetKind(), object.GetName())
 		case refused:
 			return &check.Failure{Want: "objects that the API server understands", Got: message, Hint: "The message names the field as you wrote it; compare its spelling, its place and its indentation."}
 		case err != nil:
-			return fmt.Errorf("asking the API server to read %s: %w; type make status", bindingFile, err)
+			return fmt.Errorf("asking the API server to read %s: %w", bindingFile, err)
 		}
 	}
 	return nil
@@ -166,7 +163,7 @@ func (s *roleBinding) allowsView(ctx context.Context, e *check.Env) (err error) 
 	if !granted {
 		return &check.Failure{
 			Want: fmt.Sprintf("all %d permissions of the ClusterRole view, for %s", all, who.User),
-			Got:  fmt.Sprintf("%d are denied, %s among them", len(missing), missing[0]),
+			Got:  fmt.Sprintf("%d of %d are denied, %s among them", len(missing), all, missing[0]),
 			Hint: missingHint(len(missing) == all),
 		}
 	}
@@ -188,7 +185,7 @@ func bind(ctx context.Context, e *check.Env, objects []*unstructured.Unstructure
 			return &check.Failure{Want: "objects that the API server accepts", Got: message, Hint: "The message is the API server's; it names what it does not accept."}
 		}
 		if err != nil {
-			return fmt.Errorf("creating %s: %w; type make status", object.GetKind(), err)
+			return err
 		}
 	}
 	return nil

@@ -34,7 +34,8 @@ type token struct {
 	first, second, elsewhere *check.Caller
 
 	program  *check.Program
-	requests check.Requests // of the run in the first pod
+	run      *check.Run     // in the first pod
+	requests check.Requests // that came of it
 }
 
 func (s *token) setup(ctx context.Context, e *check.Env) (err error) {
@@ -52,15 +53,14 @@ func (s *token) runs(ctx context.Context, e *check.Env) (err error) {
 	if s.program, err = e.Program(ctx, "lab-2", "call"); err != nil {
 		return err
 	}
-	var run *check.Run
 	s.requests, err = e.Witness(ctx, func() error {
-		run, err = e.RunIn(ctx, s.first, check.Genuine, s.program)
+		s.run, err = e.RunIn(ctx, s.first, check.Genuine, s.program)
 		return err
 	})
 	if err != nil {
 		return err
 	}
-	return run.Ended()
+	return s.run.Ended()
 }
 
 func (s *token) authenticated(_ context.Context, e *check.Env) error {
@@ -73,6 +73,7 @@ func (s *token) authenticated(_ context.Context, e *check.Env) error {
 	if len(seen.Lists("services", e.Namespaces.Home).By(account)) > 0 {
 		return nil
 	}
+	e.Saw(s.run.Evidence())
 	return &check.Failure{
 		Want: fmt.Sprintf("list services in %s, as %s", e.Namespaces.Home, account),
 		Got:  seen.Summary(),
@@ -84,7 +85,7 @@ func (s *token) authenticated(_ context.Context, e *check.Env) error {
 func callHint(seen check.Requests) string {
 	switch {
 	case len(seen) == 0:
-		return "The program must send the request itself: GET https://kubernetes.default.svc/api/v1/namespaces/default/services."
+		return "Nothing arrived: look at what the program wrote to stderr. The request is GET https://kubernetes.default.svc/api/v1/namespaces/NAMESPACE/services."
 	case len(seen.Answered(401)) > 0:
 		return "The server did not accept the token: send it as Authorization: Bearer followed by the file's content, nothing more."
 	case len(seen.WithCredential()) == 0:

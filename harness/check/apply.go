@@ -9,6 +9,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/client-go/dynamic"
 )
 
 // resources are the kinds that a learner may hand in, with their names in the
@@ -29,11 +30,7 @@ func (e *Env) DryRun(ctx context.Context, object *unstructured.Unstructured) (*u
 
 // Create stores an object of the learner's.
 func (e *Env) Create(ctx context.Context, object *unstructured.Unstructured) (*unstructured.Unstructured, error) {
-	created, err := e.create(ctx, object)
-	if apierrors.IsAlreadyExists(err) { // ours: the lab did not start clean
-		return nil, fmt.Errorf("creating %s %s: one of that name was there before the lab; type make reset", strings.ToLower(object.GetKind()), object.GetName())
-	}
-	return created, err
+	return e.create(ctx, object)
 }
 
 func (e *Env) create(ctx context.Context, object *unstructured.Unstructured, dryRun ...string) (*unstructured.Unstructured, error) {
@@ -44,10 +41,15 @@ func (e *Env) create(ctx context.Context, object *unstructured.Unstructured, dry
 	}
 	resource := e.Dynamic.Resource(kind.GroupVersion().WithResource(name))
 	options := metav1.CreateOptions{FieldValidation: metav1.FieldValidationStrict, DryRun: dryRun}
-	if strings.HasPrefix(kind.Kind, "Cluster") {
-		return resource.Create(ctx, object, options)
+	var namespaced dynamic.ResourceInterface = resource
+	if !strings.HasPrefix(kind.Kind, "Cluster") {
+		namespaced = resource.Namespace(object.GetNamespace())
 	}
-	return resource.Namespace(object.GetNamespace()).Create(ctx, object, options)
+	created, err := namespaced.Create(ctx, object, options)
+	if apierrors.IsAlreadyExists(err) { // ours: the lab did not start clean
+		return nil, fmt.Errorf("creating %s %s: one of that name was there before the lab; type make reset", kind.Kind, object.GetName())
+	}
+	return created, err
 }
 
 // Refused tells whether the API server turned an object down because of what

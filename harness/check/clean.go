@@ -43,7 +43,7 @@ func StartsClean(ctx context.Context, e *Env) error {
 		}
 	}
 	if len(inTheWay) > 0 {
-		return fmt.Errorf("starting from a known state: somebody gave access that would change the verdict (%s); type make reset to take it away", strings.Join(inTheWay, ", "))
+		return fmt.Errorf("starting from a known state: the cluster has %s, which no lab made and which would change the verdict; type make reset to take it away", strings.Join(inTheWay, ", "))
 	}
 	return e.closed(ctx)
 }

@@ -79,6 +79,24 @@ func PodState(pod *corev1.Pod) string {
 	return Printable(state, 500)
 }
 
+// PodMessages are the node's own words on containers that do not start.
+func PodMessages(pod *corev1.Pod) (messages []string) {
+	if pod == nil {
+		return nil
+	}
+	for _, s := range append(append([]corev1.ContainerStatus{}, pod.Status.InitContainerStatuses...), pod.Status.ContainerStatuses...) {
+		for _, terminated := range []*corev1.ContainerStateTerminated{s.State.Terminated, s.LastTerminationState.Terminated} {
+			if terminated != nil && terminated.Message != "" {
+				messages = append(messages, Printable(terminated.Message, 300))
+			}
+		}
+		if s.State.Waiting != nil && s.State.Waiting.Message != "" {
+			messages = append(messages, Printable(s.State.Waiting.Message, 300))
+		}
+	}
+	return messages
+}
+
 // hopeless names the reason for which a pod will not become Ready, if there is
 // one that waiting cannot mend.
 func hopeless(pod *corev1.Pod) string {

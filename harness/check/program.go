@@ -41,7 +41,7 @@ func (e *Env) Program(ctx context.Context, dir, stem string) (*Program, error) {
 		compiled, err := e.Compiler.Compile(ctx, goFile, text)
 		return &Program{Name: goFile, bytes: compiled}, err
 	}
-	return nil, &Failure{Want: want, Got: "neither", Hint: fmt.Sprintf("Write one of the two; make lab-%s puts a starter into work/.", labNumber(sh))}
+	return nil, &Failure{Want: want, Got: "neither", Hint: fmt.Sprintf("Write one of the two; a starter is in labs/lab-%s-*/starter.", labNumber(sh))}
 }
 
 // Run is how one run of a program went.
@@ -132,11 +132,16 @@ func (e *Env) run(ctx context.Context, namespace, pod, container string, p *Prog
 	default:
 		return nil, fmt.Errorf("running %s in pod %s: its output broke off; try again", p.Name, pod)
 	}
-	e.Saw(Evidence{Output: &Output{
-		Stdout: Printable(run.Stdout, 2000), Stderr: Printable(run.Stderr, 2000),
-		ExitStatus: run.ExitStatus, TimedOut: run.TimedOut,
-	}})
+	e.Saw(run.Evidence())
 	return run, nil
+}
+
+// Evidence is what the program left behind, safe to show.
+func (r *Run) Evidence() Evidence {
+	return Evidence{Output: &Output{
+		Stdout: Printable(r.Stdout, 2000), Stderr: Printable(r.Stderr, 2000),
+		ExitStatus: r.ExitStatus, TimedOut: r.TimedOut,
+	}}
 }
 
 // cutEnd splits a stream at the wrapper's last word.

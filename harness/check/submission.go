@@ -56,7 +56,7 @@ func (s *Submission) Text(name string) ([]byte, error) {
 	case errors.Is(err, fs.ErrNotExist) && s.Has(name):
 		return nil, fail("a symbolic link that leads nowhere", "Replace the link by the file itself.")
 	case errors.Is(err, fs.ErrNotExist):
-		return nil, fail("no such file", fmt.Sprintf("Write %s; make lab-%s puts a starter into work/.", name, labNumber(name)))
+		return nil, fail("no such file", fmt.Sprintf("Write %s; a starter is in labs/lab-%s-*/starter.", name, labNumber(name)))
 	case err != nil && s.Has(name):
 		return nil, fail("something that cannot be opened inside the submission", "Use a regular file; links that lead out of the submission are not followed.")
 	case err != nil:

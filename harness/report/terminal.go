@@ -73,7 +73,7 @@ func (t *Terminal) CheckEnds(r harness.CheckResult) {
 		text = r.Error
 	}
 	points := ""
-	if r.MaxPoints > 0 {
+	if r.MaxPoints > 0 && r.Outcome != harness.Error {
 		points = fmt.Sprintf("  %d/%d", r.Points, r.MaxPoints)
 	}
 	fmt.Fprintf(t.w, "  %s %-*s  %s%s\n", t.paint(r.Outcome, signs[r.Outcome]), t.width, r.ID, text, points)
@@ -81,11 +81,16 @@ func (t *Terminal) CheckEnds(r harness.CheckResult) {
 
 // StepEnds tells of each failure and error what a person needs to go on.
 func (t *Terminal) StepEnds(s harness.StepResult) {
+	told := ""
 	for _, c := range s.Checks {
 		switch c.Outcome {
 		case harness.Fail:
 			t.failure(c)
 		case harness.Error:
+			if c.Error == told { // one cause may keep several checks from being made
+				continue
+			}
+			told = c.Error
 			fmt.Fprintf(t.w, "\n%s %s could not be checked; this is no fault of yours\n", t.paint(c.Outcome, "!"), c.ID)
 			t.field("why", c.Error)
 		}
@@ -128,7 +133,7 @@ func evidence(e check.Evidence) string {
 
 // short keeps the first lines of a program's output.
 func short(text string) string {
-	const lines, bytes = 6, 400
+	const lines, bytes = 16, 800
 	parts := strings.Split(check.Printable(text, bytes), "\n")
 	if len(parts) > lines {
 		parts = append(parts[:lines], "…")
