@@ -83,5 +83,5 @@ clean: $(rolecall) ## delete what was built here, images too; work/ stays
 	rm -rf bin
 
 $(rolecall): $(sources)
-	@echo 'building $@'
+	@echo 'building $@ (the first time takes minutes)'
 	@go build -o $@ .

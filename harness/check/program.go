@@ -52,6 +52,7 @@ type Run struct {
 	ExitStatus int
 	TimedOut   bool // it was killed after ProgramTime
 	TooMuch    bool // it was killed for writing more than MaxOutput
+	Killed     bool // the node killed it before, for the memory it took
 	Gone       bool // the shell that ran it was killed from inside
 }
 
@@ -71,6 +72,9 @@ printf '%s %d\n' "$2" "$s" >&2
 printf '%s %d\n' "$2" "$s"
 `
 
+// sigkilled is a shell's word for a program that was ended by SIGKILL.
+const sigkilled = 128 + 9
+
 // noPlace is the wrapper's exit status where it could not store the program.
 const noPlace = 97
 
@@ -80,7 +84,7 @@ func (e *Env) RunIn(ctx context.Context, c *Caller, container string, p *Program
 		return nil, err
 	}
 	run, err := e.run(ctx, c.Namespace, c.Name, container, p, "kill")
-	if err == nil && (run.TimedOut || run.TooMuch || run.Gone) {
+	if err == nil && (run.Ended() != nil) {
 		bounded, cancel := context.WithTimeout(ctx, 5*time.Second)
 		defer cancel()
 		_, _, _, _ = e.Exec(bounded, c.Namespace, c.Name, container, nil, "kill", "-9", "-1") // its end is what is wanted
@@ -112,7 +116,8 @@ func (e *Env) run(ctx context.Context, namespace, pod, container string, p *Prog
 	run.Stdout, run.Stderr, run.ExitStatus = string(out), string(errs), exit
 	switch {
 	case complete:
-		run.TimedOut = exit == 137 && time.Since(began) >= ProgramTime
+		run.TimedOut = exit == sigkilled && time.Since(began) >= ProgramTime
+		run.Killed = exit == sigkilled && !run.TimedOut
 	case errors.Is(err, errTooMuch):
 		run.TooMuch = true
 	case ctx.Err() != nil:
@@ -162,6 +167,8 @@ func (r *Run) Ended() error {
 		return &Failure{Want: want, Got: "it was still running and was killed", Hint: "Look for a loop that never ends, or a request without a time limit (curl --max-time 10)."}
 	case r.TooMuch:
 		return &Failure{Want: want, Got: fmt.Sprintf("it wrote more than %d bytes and was killed", MaxOutput), Hint: "Print what is asked for, once."}
+	case r.Killed:
+		return &Failure{Want: want, Got: "it was killed by the node, as happens to what takes more than 256 MiB of memory", Hint: "Keep no more than the answer in memory, and start no more processes than you need."}
 	case r.Gone:
 		return &Failure{Want: want, Got: "it killed the shell that ran it", Hint: "End with exit; kill nothing but what the program started."}
 	}
