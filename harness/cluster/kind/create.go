@@ -20,7 +20,7 @@ func (c *Cluster) kindCreate(ctx context.Context, config []byte, task *progress.
 	go func() {
 		result <- provider.Create(c.name(),
 			kindcluster.CreateWithRawConfig(config),
-			kindcluster.CreateWithKubeconfigPath(c.kubeconfig()),
+			kindcluster.CreateWithKubeconfigPath(c.Kubeconfig()),
 			kindcluster.CreateWithDisplayUsage(false),
 			kindcluster.CreateWithDisplaySalutation(false),
 		)
@@ -36,7 +36,7 @@ func (c *Cluster) kindCreate(ctx context.Context, config []byte, task *progress.
 	again := time.NewTicker(500 * time.Millisecond)
 	defer again.Stop()
 	for {
-		_ = c.provider(nil).Delete(c.name(), c.kubeconfig()) // it may not exist yet; the last word is Down's
+		_ = c.provider(nil).Delete(c.name(), c.Kubeconfig()) // it may not exist yet; the last word is Down's
 		select {
 		case <-result:
 			return fmt.Errorf("creating the cluster %s: %w", c.name(), ctx.Err())

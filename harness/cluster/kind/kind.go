@@ -51,10 +51,8 @@ func (c *Cluster) folder() string { return filepath.Join(c.Home, "clusters", c.n
 // shared is the part of the folder that the node sees.
 func (c *Cluster) shared() string { return filepath.Join(c.folder(), "node") }
 
-func (c *Cluster) kubeconfig() string { return filepath.Join(c.folder(), "kubeconfig") }
-
 // Kubeconfig is the path of the cluster's private kubeconfig.
-func (c *Cluster) Kubeconfig() string { return c.kubeconfig() }
+func (c *Cluster) Kubeconfig() string { return filepath.Join(c.folder(), "kubeconfig") }
 
 func (c *Cluster) say(format string, args ...any) {
 	if c.Say != nil {
@@ -147,7 +145,7 @@ func (c *Cluster) create(ctx context.Context) error {
 
 // connect reads the private kubeconfig.
 func (c *Cluster) connect() error {
-	config, err := clientcmd.BuildConfigFromFlags("", c.kubeconfig())
+	config, err := clientcmd.BuildConfigFromFlags("", c.Kubeconfig())
 	if err != nil {
 		return fmt.Errorf("reading the cluster's kubeconfig: %w; type make down, then make up", err)
 	}
@@ -201,7 +199,7 @@ func (c *Cluster) Down(ctx context.Context) error {
 		return fmt.Errorf("deleting the cluster %s: it is not ours; type kind delete cluster --name %s if you mean it", c.name(), c.name())
 	}
 	if state != absent {
-		if err := c.provider(nil).Delete(c.name(), c.kubeconfig()); err != nil {
+		if err := c.provider(nil).Delete(c.name(), c.Kubeconfig()); err != nil {
 			return fmt.Errorf("deleting the cluster %s: %w; is the container engine running? type make doctor", c.name(), err)
 		}
 	}

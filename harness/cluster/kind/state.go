@@ -127,7 +127,7 @@ func (c *Cluster) wake(ctx context.Context, found state) (err error) {
 // Status tells in a line what stands under the cluster's name.
 func (c *Cluster) Status(ctx context.Context) (string, error) {
 	if stale, err := c.reuse(ctx); err == nil && stale == "" {
-		return fmt.Sprintf("the kind cluster %s is up; kubeconfig: %s", c.name(), c.kubeconfig()), nil
+		return fmt.Sprintf("the kind cluster %s is up; kubeconfig: %s", c.name(), c.Kubeconfig()), nil
 	}
 	if err := c.detect(ctx); err != nil {
 		return "", err
