@@ -4,9 +4,11 @@
 package imagefile
 
 import (
+	"archive/tar"
 	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"fmt"
 	"io"
 	"os"
@@ -30,24 +32,90 @@ type Image struct {
 	Layers []*Layer // lowest first
 }
 
-// Write writes the images as one archive in the format of `docker save`, each
-// common layer once. Layers are not compressed: the archives stay on one
-// machine, where packing would only cost time.
+// Write writes the images as one archive in the format of `docker save`, in the
+// order given, each common layer once. Layers are not compressed: the archives
+// stay on one machine, where packing would only cost time.
 func Write(w io.Writer, images ...Image) error {
-	all := map[name.Tag]v1.Image{}
+	a := archive{tar: tar.NewWriter(w), has: map[string]bool{}}
 	for _, i := range images {
-		tag, err := name.NewTag(i.Ref, name.StrictValidation)
-		if err != nil {
-			return fmt.Errorf("naming the image: %w", err)
-		}
-		if all[tag], err = i.build(); err != nil {
-			return fmt.Errorf("composing the image %s: %w", i.Ref, err)
+		if err := a.add(i); err != nil {
+			return fmt.Errorf("writing the image %s: %w", i.Ref, err)
 		}
 	}
-	if err := tarball.MultiWrite(all, w); err != nil {
+	if err := a.end(); err != nil {
 		return fmt.Errorf("writing the image archive: %w", err)
 	}
 	return nil
+}
+
+// archive is written here and not by the tarball package, which takes a map and
+// so writes the files of several images in another order each time.
+type archive struct {
+	tar      *tar.Writer
+	manifest tarball.Manifest
+	has      map[string]bool
+}
+
+func (a *archive) add(i Image) error {
+	tag, err := name.NewTag(i.Ref, name.StrictValidation)
+	if err != nil {
+		return fmt.Errorf("naming the image: %w", err)
+	}
+	image, err := i.build()
+	if err != nil {
+		return err
+	}
+	config, err := image.RawConfigFile()
+	if err != nil {
+		return err
+	}
+	manifest, err := tarball.ComputeManifest(map[name.Reference]v1.Image{tag: image})
+	if err != nil {
+		return err
+	}
+	described := manifest[0]
+	a.manifest = append(a.manifest, described)
+	if err := a.file(described.Config, int64(len(config)), bytes.NewReader(config)); err != nil {
+		return err
+	}
+	for n, layer := range i.Layers {
+		if err := a.layer(described.Layers[n], layer); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (a *archive) layer(name string, l *Layer) error {
+	content, err := l.open()
+	if err != nil {
+		return err
+	}
+	defer content.Close()
+	return a.file(name, l.size, content)
+}
+
+func (a *archive) file(name string, size int64, content io.Reader) error {
+	if a.has[name] {
+		return nil
+	}
+	a.has[name] = true
+	if err := a.tar.WriteHeader(&tar.Header{Typeflag: tar.TypeReg, Name: name, Size: size, Mode: 0o644}); err != nil {
+		return err
+	}
+	_, err := io.CopyN(a.tar, content, size)
+	return err
+}
+
+func (a *archive) end() error {
+	manifest, err := json.Marshal(a.manifest)
+	if err != nil {
+		return err
+	}
+	if err := a.file("manifest.json", int64(len(manifest)), bytes.NewReader(manifest)); err != nil {
+		return err
+	}
+	return a.tar.Close()
 }
 
 func (i Image) build() (v1.Image, error) {
