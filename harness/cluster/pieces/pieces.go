@@ -18,6 +18,12 @@ const (
 	KubernetesMinor = "37"
 )
 
+// KubernetesLdflags tell Kubernetes's programs their version.
+const KubernetesLdflags = "-X k8s.io/component-base/version.gitVersion=" + Kubernetes +
+	" -X k8s.io/component-base/version.gitMajor=" + KubernetesMajor +
+	" -X k8s.io/component-base/version.gitMinor=" + KubernetesMinor +
+	" -X k8s.io/component-base/version.gitTreeState=clean"
+
 // KubernetesStaging is the version of the modules that the Kubernetes
 // repository holds in its staging folder (k8s.io/api and its like).
 const KubernetesStaging = "v0.37.2"

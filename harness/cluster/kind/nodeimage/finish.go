@@ -13,6 +13,7 @@ import (
 
 	kindversion "sigs.k8s.io/kind/pkg/cmd/kind/version"
 
+	"rolecall/harness/cluster/gobuild"
 	"rolecall/harness/cluster/imagefile"
 	"rolecall/harness/cluster/pieces"
 )
@@ -23,7 +24,7 @@ func (b *build) finish(ctx context.Context, base string, programs programFolders
 	task := b.progress.Begin("assembling the node image", 30*time.Second)
 	defer func() { task.End(err) }()
 
-	kind, err := downloadModule(ctx, b.temp, "sigs.k8s.io/kind", "v"+kindversion.Version())
+	kind, err := gobuild.Download(ctx, b.temp, "sigs.k8s.io/kind", "v"+kindversion.Version())
 	if err != nil {
 		return err
 	}

@@ -49,6 +49,15 @@ func Present(ctx context.Context, e *engine.Engine) (ref string, ok bool) {
 	return built, err == nil && has
 }
 
+// Available returns nil if the engine holds an image that a node can be started
+// from, or could pull kind's, which it then has done.
+func Available(ctx context.Context, e *engine.Engine, p *progress.Display) error {
+	if _, ok := Present(ctx, e); ok {
+		return nil
+	}
+	return pull(ctx, e, p)
+}
+
 // Built returns the name of the image that is built here for an architecture.
 // Its tag holds a digest of all that goes into the image, so a change of any
 // of it makes another image.

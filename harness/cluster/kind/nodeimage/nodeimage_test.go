@@ -12,7 +12,6 @@ import (
 	kindversion "sigs.k8s.io/kind/pkg/cmd/kind/version"
 
 	"rolecall/harness/cluster/pieces"
-	"rolecall/harness/progress"
 )
 
 // kindFiles is where the Go command keeps the files of kind's node.
@@ -70,20 +69,4 @@ func TestProgramsGiveEveryFileThatIsUsed(t *testing.T) {
 		require.Equal(t, "rolecall.build/"+p.name, mod.Module.Mod.Path, "a main package of ours is called by this")
 		require.True(t, p.source != "" || len(p.packages) > 0)
 	}
-}
-
-func TestPackageCount(t *testing.T) {
-	c := &packageCount{total: 4, task: (*progress.Display)(nil).Begin("", 0)}
-	for _, part := range []string{"internal/cpu\ninter", "nal/abi\ngo: downloading x v1\n", "# example.org/broken\nmain.go:1:2: wrong\n", "k8s.io/api/core/v1\n"} {
-		n, err := c.Write([]byte(part))
-		require.NoError(t, err)
-		require.Len(t, part, n)
-	}
-	require.Equal(t, 3, c.compiled)
-	require.Equal(t, 1, c.fetched)
-}
-
-func TestComplaintIsWithoutProgress(t *testing.T) {
-	said := "internal/cpu\ngo: downloading x v1\n# example.org/broken\nmain.go:1:2: wrong\n"
-	require.Equal(t, "# example.org/broken\nmain.go:1:2: wrong", complaint(strings.NewReader(said)))
 }

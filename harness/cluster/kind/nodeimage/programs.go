@@ -3,6 +3,7 @@ package nodeimage
 import (
 	"time"
 
+	"rolecall/harness/cluster/gobuild"
 	"rolecall/harness/cluster/pieces"
 )
 
@@ -25,11 +26,8 @@ var programs = []program{
 	{
 		name: "controlplane", requires: kubernetesModule, version: pieces.Kubernetes, source: "controlplane.go.txt",
 		packages: []string{"k8s.io/kubernetes/cmd/kubeadm", "k8s.io/kubernetes/cmd/kubectl", "k8s.io/kubernetes/cmd/kubelet"},
-		ldflags: "-X k8s.io/component-base/version.gitVersion=" + pieces.Kubernetes +
-			" -X k8s.io/component-base/version.gitMajor=" + pieces.KubernetesMajor +
-			" -X k8s.io/component-base/version.gitMinor=" + pieces.KubernetesMinor +
-			" -X k8s.io/component-base/version.gitTreeState=clean",
-		usual: 6 * time.Minute,
+		ldflags:  pieces.KubernetesLdflags,
+		usual:    6 * time.Minute,
 	},
 	{
 		name: "containerd", requires: "github.com/containerd/containerd/v2", version: pieces.Containerd,
@@ -62,12 +60,9 @@ var programs = []program{
 	{name: "pause", source: "pause.go.txt", usual: time.Second},
 }
 
-// goVersion is the least version of Go that all the modules accept.
-const goVersion = "1.26.0"
-
 // goMod is the module's go.mod. Kubernetes's own also gets its staging modules.
 func (p program) goMod() string {
-	mod := "module rolecall.build/" + p.name + "\n\ngo " + goVersion + "\n"
+	mod := "module rolecall.build/" + p.name + "\n\ngo " + gobuild.Version + "\n"
 	if p.requires != "" {
 		mod += "\nrequire " + p.requires + " " + p.version + "\n"
 	}

@@ -1,4 +1,4 @@
-package nodeimage
+package gobuild
 
 import (
 	"bufio"
@@ -17,13 +17,15 @@ import (
 	"rolecall/harness/progress"
 )
 
-// module is what `go mod download -json` says of one.
-type module struct{ Dir, GoMod, Error string }
+// Module is what `go mod download -json` says of one.
+type Module struct{ Dir, GoMod, Error string }
 
-func downloadModule(ctx context.Context, dir, path, version string) (*module, error) {
+// Download puts an upstream module into Go's module cache; dir is any module of
+// ours.
+func Download(ctx context.Context, dir, path, version string) (*Module, error) {
 	var out bytes.Buffer
-	runErr := runGo(ctx, dir, "", &out, io.Discard, "mod", "download", "-json", path+"@"+version)
-	var m module
+	runErr := runGo(ctx, dir, platform{}, &out, io.Discard, "mod", "download", "-json", path+"@"+version)
+	var m Module
 	if err := json.Unmarshal(out.Bytes(), &m); err == nil && m.Error != "" {
 		runErr = errors.New(m.Error)
 	}
@@ -35,9 +37,9 @@ func downloadModule(ctx context.Context, dir, path, version string) (*module, er
 
 // countPackages returns how many packages a build is made of, or zero. It is
 // for display only.
-func countPackages(ctx context.Context, dir, arch string, targets []string) int {
+func countPackages(ctx context.Context, dir string, on platform, targets []string) int {
 	var out bytes.Buffer
-	err := runGo(ctx, dir, arch, &out, io.Discard, append([]string{"list", "-deps"}, targets...)...)
+	err := runGo(ctx, dir, on, &out, io.Discard, append([]string{"list", "-deps"}, targets...)...)
 	if err != nil {
 		return 0
 	}
@@ -72,14 +74,17 @@ func (c *packageCount) Write(p []byte) (int, error) {
 	}
 }
 
-// runGo runs the go command in dir for linux/arch. stdout and said, which gets
+// platform is what a program is compiled for, as GOOS and GOARCH.
+type platform struct{ os, arch string }
+
+// runGo runs the go command in dir for a platform. stdout and said, which gets
 // standard error, may be nil.
-func runGo(ctx context.Context, dir, arch string, stdout, said io.Writer, args ...string) error {
+func runGo(ctx context.Context, dir string, on platform, stdout, said io.Writer, args ...string) error {
 	cmd := exec.CommandContext(ctx, "go", args...)
 	cmd.Dir = dir
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOFLAGS=-mod=mod", "GOWORK=off", "GO111MODULE=on")
-	if arch != "" {
-		cmd.Env = append(cmd.Env, "GOARCH="+arch)
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=-mod=mod", "GOWORK=off", "GO111MODULE=on")
+	if on != (platform{}) {
+		cmd.Env = append(cmd.Env, "GOOS="+on.os, "GOARCH="+on.arch)
 	}
 	process.KillTree(cmd)
 	cmd.WaitDelay = 2 * time.Second
@@ -96,7 +101,7 @@ func runGo(ctx context.Context, dir, arch string, stdout, said io.Writer, args .
 	case ctx.Err() != nil:
 		return context.Cause(ctx)
 	case errors.Is(err, exec.ErrNotFound):
-		return fmt.Errorf("%w; install Go %s or later: https://go.dev/dl/", err, goVersion)
+		return fmt.Errorf("%w; install Go %s or later: https://go.dev/dl/", err, Version)
 	}
 	return fmt.Errorf("go %s: %w: %s", args[0], err, complaint(&stderr))
 }
