@@ -1,5 +1,6 @@
 // Package cluster is what the engine needs of a cluster, and nothing more.
-// The packages below it bring one up: kind, and one that exists already.
+// The packages below it bring one up: kind, embedded, and one that exists
+// already.
 package cluster
 
 import (
@@ -7,7 +8,12 @@ import (
 	"io"
 
 	"k8s.io/client-go/rest"
+
+	"rolecall/harness/inventory"
 )
+
+// DefaultName is the name of a cluster of ours where none is given.
+const DefaultName = "rolecall"
 
 // Cluster is a place to check in.
 type Cluster interface {
@@ -21,6 +27,22 @@ type Cluster interface {
 	Down(ctx context.Context) error
 	// Logs writes what helps to find out why something broke into dir.
 	Logs(ctx context.Context, dir string) error
+}
+
+// Owned is a cluster that rolecall makes and removes.
+type Owned interface {
+	Cluster
+	// Exists tells whether anything of it is there, in whatever state.
+	Exists() bool
+	// Running tells whether it can be used as it is, without Up doing more
+	// than connecting.
+	Running(ctx context.Context) bool
+	// Status tells in a line what is there.
+	Status(ctx context.Context) (string, error)
+	// Baseline are the objects that it held when it was new.
+	Baseline() ([]inventory.Object, error)
+	// Kubeconfig is the path of its private kubeconfig.
+	Kubeconfig() string
 }
 
 // AuditLogger is a cluster that gives evidence.

@@ -15,6 +15,7 @@ import (
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
+	"k8s.io/client-go/tools/clientcmd/api"
 	"sigs.k8s.io/yaml"
 
 	"rolecall/harness/cluster"
@@ -33,14 +34,13 @@ type Cluster struct {
 
 // Up connects and makes the namespaces of this run.
 func (c *Cluster) Up(ctx context.Context) error {
-	if c.Context == "" {
-		return errors.New("choosing a cluster: CLUSTER=existing needs the name of a context; type kubectl config get-contexts, then CONTEXT=name")
-	}
-	rules := clientcmd.NewDefaultClientConfigLoadingRules()
-	rules.ExplicitPath = c.Kubeconfig
-	config, err := clientcmd.NewNonInteractiveDeferredLoadingClientConfig(rules, &clientcmd.ConfigOverrides{CurrentContext: c.Context}).ClientConfig()
+	named, err := c.named()
 	if err != nil {
-		return fmt.Errorf("reading the context %s: %w; type kubectl config get-contexts", c.Context, err)
+		return err
+	}
+	config, err := named.ClientConfig()
+	if err != nil {
+		return c.unread(err)
 	}
 	config.QPS, config.Burst = 50, 100 // somebody else's server
 	c.config = config
@@ -48,6 +48,43 @@ func (c *Cluster) Up(ctx context.Context) error {
 	c.names = cluster.Namespaces{Home: id, Elsewhere: id + "-elsewhere", Viewer: id + "-viewer"}
 	if err := place.Make(ctx, config, c.names); err != nil {
 		return errors.Join(err, c.Down(context.WithoutCancel(ctx)))
+	}
+	return nil
+}
+
+// named is the context in the kubeconfig that has it.
+func (c *Cluster) named() (clientcmd.ClientConfig, error) {
+	if c.Context == "" {
+		return nil, errors.New("choosing a cluster: CLUSTER=existing needs the name of a context; type kubectl config get-contexts, then CONTEXT=name")
+	}
+	rules := clientcmd.NewDefaultClientConfigLoadingRules()
+	rules.ExplicitPath = c.Kubeconfig
+	return clientcmd.NewNonInteractiveDeferredLoadingClientConfig(rules, &clientcmd.ConfigOverrides{CurrentContext: c.Context}), nil
+}
+
+func (c *Cluster) unread(err error) error {
+	return fmt.Errorf("reading the context %s: %w; type kubectl config get-contexts", c.Context, err)
+}
+
+// WriteKubeconfig writes a kubeconfig of the context alone.
+func (c *Cluster) WriteKubeconfig(file string) error {
+	named, err := c.named()
+	if err != nil {
+		return err
+	}
+	all, err := named.RawConfig()
+	if err == nil {
+		all.CurrentContext = c.Context
+		err = api.MinifyConfig(&all)
+	}
+	if err == nil {
+		err = api.FlattenConfig(&all)
+	}
+	if err != nil {
+		return c.unread(err)
+	}
+	if err := clientcmd.WriteToFile(all, file); err != nil {
+		return fmt.Errorf("writing a kubeconfig: %w; free some disk space", err)
 	}
 	return nil
 }

@@ -23,13 +23,10 @@ import (
 	"rolecall/harness/progress"
 )
 
-// DefaultName is the cluster's name where none is given.
-const DefaultName = "rolecall"
-
 // Cluster is a kind cluster of ours. Its folder holds a private kubeconfig and
 // what we know of it; the user's own kubeconfig is neither read nor changed.
 type Cluster struct {
-	Name    string            // DefaultName if empty
+	Name    string            // cluster.DefaultName if empty
 	Home    string            // rolecall's folder, for images and clusters
 	Display *progress.Display // shows what takes long; may be nil
 	Say     func(string)      // tells decisions in one line each; may be nil
@@ -40,7 +37,7 @@ type Cluster struct {
 
 func (c *Cluster) name() string {
 	if c.Name == "" {
-		return DefaultName
+		return cluster.DefaultName
 	}
 	return c.Name
 }
@@ -58,6 +55,18 @@ func (c *Cluster) say(format string, args ...any) {
 	if c.Say != nil {
 		c.Say(fmt.Sprintf(format, args...))
 	}
+}
+
+// Exists tells whether the cluster's folder is there, and so perhaps its node.
+func (c *Cluster) Exists() bool {
+	_, err := os.Stat(c.folder())
+	return err == nil
+}
+
+// Running tells whether the cluster can be used as it is.
+func (c *Cluster) Running(ctx context.Context) bool {
+	stale, err := c.reuse(ctx)
+	return stale == "" && err == nil
 }
 
 // Config is how to reach the cluster as its administrator.

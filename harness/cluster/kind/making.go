@@ -29,10 +29,7 @@ type making struct {
 	Fingerprint string         `json:"fingerprint"` // of all of it; set when the cluster was complete
 }
 
-const (
-	makingFile   = "making.json"
-	baselineFile = "baseline.json"
-)
+const makingFile = "making.json"
 
 // fingerprint is over every input that shapes a cluster.
 func (m making) fingerprint() string {
@@ -72,11 +69,7 @@ func (m making) write(shared string) (config []byte, err error) {
 
 // done notes that the cluster is complete, and what a clean one holds.
 func (m making) done(ctx context.Context, folder string, config *rest.Config) error {
-	baseline, err := inventory.Take(ctx, config)
-	if err != nil {
-		return err
-	}
-	if err := writeJSON(filepath.Join(folder, baselineFile), baseline.Sorted()); err != nil {
+	if err := inventory.SaveBaseline(ctx, config, folder); err != nil {
 		return err
 	}
 	m.Fingerprint = m.fingerprint()
@@ -94,15 +87,7 @@ func readMaking(folder string) (m making) {
 
 // Baseline are the objects of the cluster when it was new.
 func (c *Cluster) Baseline() ([]inventory.Object, error) {
-	text, err := os.ReadFile(filepath.Join(c.folder(), baselineFile))
-	if err != nil {
-		return nil, fmt.Errorf("reading what the cluster held when it was new: %w; type make down, then make up", err)
-	}
-	var objects []inventory.Object
-	if err := json.Unmarshal(text, &objects); err != nil {
-		return nil, fmt.Errorf("reading what the cluster held when it was new: %w; type make down, then make up", err)
-	}
-	return objects, nil
+	return inventory.Baseline(c.folder())
 }
 
 // writeJSON writes a file whole or not at all.

@@ -8,9 +8,6 @@ import (
 	"strings"
 	"time"
 
-	"k8s.io/client-go/kubernetes"
-	"k8s.io/client-go/rest"
-
 	"rolecall/harness/cluster/place"
 )
 
@@ -23,9 +20,6 @@ const (
 	stopped       // ours, its container is not running
 	foreign       // somebody else's
 )
-
-// answers bounds the question whether a cluster is alive.
-const answers = 3 * time.Second
 
 // reuse connects to a complete cluster of the same making, without asking the
 // container engine. Otherwise it says why there is none to reuse.
@@ -40,25 +34,13 @@ func (c *Cluster) reuse(ctx context.Context) (stale string, err error) {
 	if err := c.connect(); err != nil {
 		return "its kubeconfig is gone", nil
 	}
-	if err := alive(ctx, c.config); err != nil {
+	if err := place.Alive(ctx, c.config); err != nil {
 		if ctx.Err() != nil {
 			return "", ctx.Err()
 		}
 		return "its API server does not answer", nil
 	}
 	return "", nil
-}
-
-// alive asks the API server whether it is ready. The certificate in our
-// kubeconfig makes sure that it is our cluster that answers.
-func alive(ctx context.Context, config *rest.Config) error {
-	ctx, cancel := context.WithTimeout(ctx, answers)
-	defer cancel()
-	client, err := kubernetes.NewForConfig(config)
-	if err != nil {
-		return fmt.Errorf("connecting to the cluster: %w", err)
-	}
-	return client.Discovery().RESTClient().Get().AbsPath("/readyz").Do(ctx).Error()
 }
 
 // find looks for a cluster of our name. It is ours if its node mounts our
@@ -114,7 +96,7 @@ func (c *Cluster) wake(ctx context.Context, found state) (err error) {
 	}
 	deadline := time.Now().Add(wakes)
 	for {
-		if err = alive(ctx, c.config); err == nil {
+		if err = place.Alive(ctx, c.config); err == nil {
 			return place.AwaitCalls(ctx, c.config)
 		}
 		if ctx.Err() != nil || time.Now().After(deadline) {

@@ -89,6 +89,21 @@ func Remove(ctx context.Context, config *rest.Config, names cluster.Namespaces) 
 	return nil
 }
 
+// answers bounds the question whether a cluster is alive.
+const answers = 3 * time.Second
+
+// Alive asks the API server whether it is ready. The certificate in a private
+// kubeconfig makes sure that it is our cluster that answers.
+func Alive(ctx context.Context, config *rest.Config) error {
+	ctx, cancel := context.WithTimeout(ctx, answers)
+	defer cancel()
+	client, err := kubernetes.NewForConfig(config)
+	if err != nil {
+		return fmt.Errorf("connecting to the cluster: %w", err)
+	}
+	return client.Discovery().RESTClient().Get().AbsPath("/readyz").Do(ctx).Error()
+}
+
 // AwaitCalls returns when a call from inside a pod gets through to the API
 // server by its name.
 func AwaitCalls(ctx context.Context, config *rest.Config) error {
