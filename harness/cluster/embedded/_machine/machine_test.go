@@ -1,0 +1,186 @@
+package main
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// TestMain lets the test binary be the machine it tests.
+func TestMain(m *testing.M) {
+	if len(os.Args) > 1 && (os.Args[1] == "serve" || os.Args[1] == "kubectl") {
+		main()
+		return
+	}
+	os.Exit(m.Run())
+}
+
+// machine is a running `machine serve`.
+type machine struct {
+	*exec.Cmd
+	dir   string
+	stdin io.Closer
+	ready *os.File
+	log   string
+}
+
+func start(t testing.TB, dir string) *machine {
+	t.Helper()
+	require.NoError(t, os.MkdirAll(dir, 0o700))
+	policy := filepath.Join(dir, "policy.yaml")
+	require.NoError(t, os.WriteFile(policy, []byte("apiVersion: audit.k8s.io/v1\nkind: Policy\nrules: [{level: Metadata}]\n"), 0o600))
+	m := &machine{dir: dir, log: filepath.Join(dir, "log")}
+	m.Cmd = exec.Command(os.Args[0], "serve", "-dir", dir, "-audit-policy", policy, "-sandbox", os.Args[0])
+	log, err := os.Create(m.log)
+	require.NoError(t, err)
+	defer log.Close()
+	m.Stderr = log
+	m.stdin, err = m.StdinPipe()
+	require.NoError(t, err)
+	ready, child, err := os.Pipe()
+	require.NoError(t, err)
+	m.ready = ready
+	m.ExtraFiles = []*os.File{child}
+	require.NoError(t, m.Start())
+	child.Close()
+	t.Cleanup(func() {
+		_ = m.Process.Kill() // most have ended
+		_ = m.Wait()
+		ready.Close()
+	})
+	return m
+}
+
+// waitReady returns when the machine has said so, and nothing else.
+func (m *machine) waitReady(t testing.TB) {
+	t.Helper()
+	said, err := io.ReadAll(m.ready)
+	require.NoError(t, err)
+	if string(said) != "ready\n" {
+		log, _ := os.ReadFile(m.log)
+		require.FailNow(t, "the machine has ended", "%s", log)
+	}
+}
+
+func (m *machine) kubectl(t testing.TB, args ...string) (string, int) {
+	t.Helper()
+	command := exec.Command(os.Args[0], append([]string{"kubectl", "--kubeconfig", filepath.Join(m.dir, "kubeconfig")}, args...)...)
+	out, err := command.CombinedOutput()
+	if exit := (*exec.ExitError)(nil); !errors.As(err, &exit) {
+		require.NoError(t, err)
+	}
+	return string(out), command.ProcessState.ExitCode()
+}
+
+// resident is the process's resident memory in MiB.
+func (m *machine) resident(t testing.TB) (mib int) {
+	t.Helper()
+	file, err := os.Open(fmt.Sprintf("/proc/%d/status", m.Process.Pid))
+	require.NoError(t, err)
+	defer file.Close()
+	for lines := bufio.NewScanner(file); lines.Scan(); {
+		if _, err := fmt.Sscanf(lines.Text(), "VmRSS: %d kB", &mib); err == nil {
+			return mib / 1024
+		}
+	}
+	require.FailNow(t, "no VmRSS")
+	return 0
+}
+
+func TestServe(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), strings.Repeat("a-long-name-", 12)) // longer than a socket's address may be
+	m := start(t, dir)
+	m.waitReady(t)
+
+	info, err := os.Stat(filepath.Join(dir, "kubeconfig"))
+	require.NoError(t, err)
+	assert.Equal(t, os.FileMode(0o600), info.Mode())
+	pid, err := os.ReadFile(filepath.Join(dir, "lock"))
+	require.NoError(t, err)
+	assert.Equal(t, fmt.Sprintln(m.Process.Pid), string(pid))
+
+	out, code := m.kubectl(t, "get", "nodes,services", "--all-namespaces")
+	assert.Zero(t, code, out)
+	assert.Contains(t, out, "service/kubernetes")
+	out, code = m.kubectl(t, "get", "nosuch")
+	assert.Equal(t, 1, code, out)
+
+	same := exec.Command(os.Args[0], m.Args[1:]...)
+	said, err := same.CombinedOutput()
+	require.Error(t, err)
+	assert.Contains(t, string(said), fmt.Sprintf("another machine runs there; type kill %d", m.Process.Pid))
+
+	second := start(t, filepath.Join(t.TempDir(), "second"))
+	second.waitReady(t)
+	out, code = second.kubectl(t, "get", "--raw", "/readyz")
+	assert.Zero(t, code, out)
+
+	time.Sleep(2 * time.Second)
+	t.Logf("resident after ready: %d MiB and %d MiB", m.resident(t), second.resident(t))
+
+	asked := time.Now()
+	require.NoError(t, m.Process.Signal(syscall.SIGTERM))
+	require.NoError(t, m.Wait())
+	assert.Less(t, time.Since(asked), 2*time.Second)
+	assert.NoFileExists(t, filepath.Join(dir, "kubeconfig"))
+	assert.NoDirExists(t, filepath.Join(dir, "pki"))
+	assert.NoDirExists(t, filepath.Join(dir, "etcd"))
+}
+
+func TestKilled(t *testing.T) {
+	dir := t.TempDir()
+	m := start(t, dir)
+	m.waitReady(t)
+	require.NoError(t, m.Process.Kill())
+	require.Error(t, m.Wait())
+	assert.FileExists(t, filepath.Join(dir, "lock"))
+
+	again := start(t, dir)
+	again.waitReady(t)
+	assert.NotEqual(t, m.Process.Pid, again.Process.Pid)
+}
+
+func TestParentEnds(t *testing.T) {
+	m := start(t, t.TempDir())
+	time.Sleep(200 * time.Millisecond)
+	require.NoError(t, m.stdin.Close())
+	ended := make(chan error, 1)
+	go func() { ended <- m.Wait() }()
+	select {
+	case err := <-ended:
+		require.Error(t, err)
+	case <-time.After(4 * time.Second):
+		require.FailNow(t, "still running")
+	}
+}
+
+func TestParentEndsLater(t *testing.T) {
+	m := start(t, t.TempDir())
+	m.waitReady(t)
+	require.NoError(t, m.stdin.Close())
+	time.Sleep(500 * time.Millisecond)
+	out, code := m.kubectl(t, "get", "--raw", "/readyz")
+	assert.Zero(t, code, out)
+}
+
+func BenchmarkStart(b *testing.B) {
+	for b.Loop() {
+		m := start(b, b.TempDir())
+		m.waitReady(b)
+		b.StopTimer()
+		require.NoError(b, m.Process.Signal(syscall.SIGTERM))
+		require.NoError(b, m.Wait())
+		b.StartTimer()
+	}
+}

@@ -1,0 +1,172 @@
+package node
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	podutil "k8s.io/kubernetes/pkg/api/v1/pod"
+	"k8s.io/kubernetes/pkg/kubelet/util/format"
+)
+
+// role is what a container is in its pod.
+type role int
+
+const (
+	app       role = iota
+	initial        // runs before the others, to its end
+	sidecar        // an init container that keeps running
+	ephemeral      // added later, by kubectl debug
+)
+
+// container is one container of a pod, through all its restarts. Fields below
+// the line are the pod's mutex's.
+type container struct {
+	pod  *pod
+	spec *corev1.Container
+	role role
+
+	begun chan struct{} // closed when it has started for the first time
+	once  bool          // begun is closed
+	back  backOff
+
+	// —
+	id       string
+	state    corev1.ContainerState
+	last     corev1.ContainerState
+	restarts int32
+	started  bool // its startup probe has passed
+	ready    bool // its readiness probe passes
+	rights   *rights
+	run      *run
+	image    *image
+}
+
+func newContainer(p *pod, spec *corev1.Container, as role) *container {
+	c := &container{pod: p, spec: spec, role: as, begun: make(chan struct{})}
+	c.state = waiting("ContainerCreating", "")
+	if len(p.api.Spec.InitContainers) > 0 {
+		c.state = waiting("PodInitializing", "")
+	}
+	return c
+}
+
+func waiting(reason, message string) corev1.ContainerState {
+	return corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: reason, Message: message}}
+}
+
+// live runs the container again and again, until it is not to be restarted or
+// ctx is done. Then what still runs of it is the pod's to stop.
+func (c *container) live(ctx context.Context) {
+	for ctx.Err() == nil {
+		plan := c.plan(ctx)
+		if plan == nil {
+			return
+		}
+		ended := c.runOnce(ctx, plan)
+		if ctx.Err() != nil || !c.restartable(ended.ExitCode) {
+			return
+		}
+		c.holdBack(ctx, ended)
+	}
+}
+
+// runOnce starts the container and waits for its end.
+func (c *container) runOnce(ctx context.Context, plan *plan) *corev1.ContainerStateTerminated {
+	r, err := c.begin(plan)
+	if err != nil {
+		return c.failedToStart(err)
+	}
+	if err := c.postStart(ctx, r); err == nil {
+		c.runs(ctx, r)
+	} else if ctx.Err() == nil {
+		c.record(warning("FailedPostStartHook", "PostStartHook failed"))
+		c.stop("FailedPostStartHook")
+	}
+	if ctx.Err() != nil { // the pod left while the container was being started
+		c.stop("")
+	}
+	<-r.ended
+	return c.terminated(r)
+}
+
+// runs marks the container as running and starts its probes.
+func (c *container) runs(ctx context.Context, r *run) {
+	c.pod.change(func() {
+		c.state = corev1.ContainerState{Running: &corev1.ContainerStateRunning{StartedAt: metav1.NewTime(r.at)}}
+		c.started = c.spec.StartupProbe == nil
+		c.ready = c.spec.ReadinessProbe == nil
+		c.hasBegun()
+	})
+	c.probe(ctx, r)
+}
+
+// hasBegun lets the next container begin.
+func (c *container) hasBegun() {
+	if c.started && !c.once {
+		c.once = true
+		close(c.begun)
+	}
+}
+
+// restartable tells whether the container is to run again after this end.
+func (c *container) restartable(code int32) bool {
+	switch c.role {
+	case sidecar:
+		return true
+	case ephemeral:
+		return false
+	case initial:
+		if code == 0 {
+			return false
+		}
+	}
+	return podutil.ContainerShouldRestart(*c.spec, c.pod.object().Spec, code)
+}
+
+// noticed is how long an end is shown before the restart; a kubelet notices it
+// that late.
+const noticed = 500 * time.Millisecond
+
+// holdBack waits as a kubelet does before a container is started again.
+func (c *container) holdBack(ctx context.Context, ended *corev1.ContainerStateTerminated) {
+	wait, delay := c.back.after(ended.FinishedAt.Time, time.Now())
+	if wait == 0 {
+		wait = noticed
+	} else {
+		name := format.Pod(c.pod.object())
+		c.record(warning("BackOff", "Back-off restarting failed container "+c.spec.Name+" in pod "+name))
+		c.pod.change(func() {
+			c.last = corev1.ContainerState{Terminated: ended}
+			c.state = waiting("CrashLoopBackOff", "back-off "+delay.String()+" restarting failed container="+c.spec.Name+" pod="+name)
+		})
+	}
+	select {
+	case <-time.After(wait):
+	case <-ctx.Done():
+	}
+}
+
+// succeeded tells whether an init container has done its work.
+func (c *container) succeeded() bool {
+	c.pod.mu.Lock()
+	defer c.pod.mu.Unlock()
+	return c.state.Terminated != nil && c.state.Terminated.ExitCode == 0
+}
+
+// currentRun is the run that can be entered, if there is one.
+func (c *container) currentRun() *run {
+	c.pod.mu.Lock()
+	defer c.pod.mu.Unlock()
+	return c.run
+}
+
+// newID is a container's identifier as runtimes make them.
+func newID() string {
+	var id [32]byte
+	_, _ = rand.Read(id[:])
+	return hex.EncodeToString(id[:])
+}

@@ -1,0 +1,89 @@
+package node
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	corev1 "k8s.io/api/core/v1"
+
+	"net/netip"
+)
+
+func TestHostsFile(t *testing.T) {
+	pod := labPod(func(p *corev1.Pod) {
+		p.Spec.Subdomain = "labs"
+		p.Spec.HostAliases = []corev1.HostAlias{{IP: "127.0.0.1", Hostnames: []string{"kubernetes.default.svc", "other"}}}
+	})
+	require.Equal(t, "# Kubernetes-managed hosts file.\n127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n"+
+		"fe00::0\tip6-localnet\nfe00::0\tip6-mcastprefix\nfe00::1\tip6-allnodes\nfe00::2\tip6-allrouters\n"+
+		"10.244.0.2\trolecall.labs.default.svc.cluster.local\trolecall\n"+
+		"\n# Entries added by HostAliases.\n127.0.0.1\tkubernetes.default.svc\tother\n",
+		string(hostsFile(pod, "10.244.0.2")))
+}
+
+func TestResolvConf(t *testing.T) {
+	dns := netip.MustParseAddr("10.96.0.10")
+	require.Equal(t, "search default.svc.cluster.local svc.cluster.local cluster.local\nnameserver 10.96.0.10\noptions ndots:5\n",
+		string(resolvConf(labPod(), dns)))
+	none := labPod(func(p *corev1.Pod) {
+		p.Spec.DNSPolicy = corev1.DNSNone
+		p.Spec.DNSConfig = &corev1.PodDNSConfig{Nameservers: []string{"127.0.0.1"}}
+	})
+	require.Equal(t, "nameserver 127.0.0.1\n", string(resolvConf(none, dns)))
+	more := labPod(func(p *corev1.Pod) {
+		p.Spec.DNSConfig = &corev1.PodDNSConfig{Searches: []string{"example.com"}, Options: []corev1.PodDNSConfigOption{{Name: "ndots", Value: new("2")}}}
+	})
+	require.Equal(t, "search default.svc.cluster.local svc.cluster.local cluster.local example.com\nnameserver 10.96.0.10\noptions ndots:2\n",
+		string(resolvConf(more, dns)))
+	require.Empty(t, resolvConf(labPod(func(p *corev1.Pod) { p.Spec.DNSPolicy = corev1.DNSDefault }), dns))
+}
+
+func TestBackOff(t *testing.T) {
+	var b backOff
+	now := time.Unix(1000, 0)
+	for _, delay := range []time.Duration{0, 10, 20, 40, 80, 160, 300, 300} {
+		wait, told := b.after(now, now)
+		require.Equal(t, delay*time.Second, wait)
+		require.Equal(t, delay*time.Second, told)
+		now = now.Add(wait)
+	}
+	wait, _ := b.after(now.Add(11*time.Minute), now.Add(11*time.Minute))
+	require.Zero(t, wait, "a container that ran for long starts over")
+}
+
+func TestEnvironment(t *testing.T) {
+	e := environment{pod: labPod(), address: "10.244.0.2", services: map[string]string{"KUBERNETES_SERVICE_HOST": "10.96.0.1"}}
+	c := &corev1.Container{Env: []corev1.EnvVar{
+		{Name: "NAME", Value: "world"}, {Name: "GREETING", Value: "hello $(NAME) $$(NAME) $(NOBODY) $(KUBERNETES_SERVICE_HOST)"},
+		{Name: "IP", ValueFrom: &corev1.EnvVarSource{FieldRef: &corev1.ObjectFieldSelector{APIVersion: "v1", FieldPath: "status.podIP"}}},
+		{Name: "CPU", ValueFrom: &corev1.EnvVarSource{ResourceFieldRef: &corev1.ResourceFieldSelector{Resource: "requests.cpu"}}},
+	}}
+	variables, err := e.variables(t.Context(), c)
+	require.NoError(t, err)
+	require.Equal(t, map[string]string{
+		"KUBERNETES_SERVICE_HOST": "10.96.0.1", "NAME": "world", "IP": "10.244.0.2", "CPU": "0",
+		"GREETING": "hello world $(NAME) $(NOBODY) 10.96.0.1",
+	}, variables)
+	require.Equal(t, []string{"a", "b"}, commandLine(&corev1.Container{Args: []string{"b"}}, imageConfig{Entrypoint: []string{"a"}, Cmd: []string{"c"}}, nil))
+	require.Equal(t, []string{"a", "c"}, commandLine(&corev1.Container{}, imageConfig{Entrypoint: []string{"a"}, Cmd: []string{"c"}}, nil))
+	require.Equal(t, []string{"world"}, commandLine(&corev1.Container{Command: []string{"$(NAME)"}}, imageConfig{Cmd: []string{"c"}}, variables))
+}
+
+func TestCapabilities(t *testing.T) {
+	require.Equal(t, defaultCapabilities, capabilities(nil))
+	require.Empty(t, capabilities(&corev1.Capabilities{Drop: []corev1.Capability{"ALL"}}))
+	require.Equal(t, []string{"NET_BIND_SERVICE"}, capabilities(&corev1.Capabilities{Drop: []corev1.Capability{"ALL"}, Add: []corev1.Capability{"NET_BIND_SERVICE"}}))
+}
+
+func TestUsers(t *testing.T) {
+	a := accounts{passwd: []byte("root:x:0:0::/root:/bin/sh\nnobody:x:65534:65534::/:/bin/false\n"), group: []byte("wheel:x:10:root,nobody\n")}
+	id, numeric, err := a.user("nobody")
+	require.NoError(t, err)
+	require.False(t, numeric)
+	require.Equal(t, identity{65534, 65534, []int64{10}}, id)
+	id, numeric, err = a.user("1000:20")
+	require.NoError(t, err)
+	require.True(t, numeric)
+	require.Equal(t, identity{1000, 20, nil}, id)
+}

@@ -1,0 +1,211 @@
+package node
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/utils/ptr"
+
+	"rolecall.build/machine/sandbox"
+)
+
+// podPIDs is how many processes and threads a pod may have.
+const podPIDs = 256
+
+// sandboxTime bounds the start of a sandbox.
+const sandboxTime = 30 * time.Second
+
+// prepare gives the pod its address, its sandbox with the cluster's services
+// in it, and its volumes. It is false where the pod has to leave before.
+func (p *pod) prepare() bool {
+	address, err := p.node.addresses.take()
+	if err != nil {
+		p.record("", warning("FailedCreatePodSandBox", err.Error()))
+		<-p.running.Done()
+		return false
+	}
+	p.mu.Lock()
+	p.address = address
+	p.released = append(p.released, func() { p.node.addresses.giveBack(address) })
+	p.mu.Unlock()
+	p.changed()
+
+	stands := make(chan sandboxPod, 1)
+	go func() { stands <- p.startSandbox(address) }()
+	contents := p.awaitVolumes()
+	started := <-stands
+	if started == nil {
+		return false
+	}
+	p.mu.Lock()
+	p.sandbox = started
+	p.mu.Unlock()
+	if contents == nil {
+		return false
+	}
+	if err := p.mount(started, contents); err != nil {
+		p.record("", warning("FailedMount", err.Error()))
+		<-p.running.Done()
+		return false
+	}
+	p.mu.Lock()
+	p.standing = true // told with the first container's state: a request less on the way to Ready
+	p.mu.Unlock()
+	p.addEphemeral()
+	return true
+}
+
+// startSandbox tries until the sandbox stands or the pod has to leave; then it
+// is nil.
+func (p *pod) startSandbox(address netip.Addr) sandboxPod {
+	for wait := time.Second; ; wait = min(2*wait, time.Minute) {
+		started, err := p.tryStart(address)
+		if err == nil {
+			return started
+		}
+		p.record("", warning("FailedCreatePodSandBox", "Failed to create pod sandbox: "+err.Error()))
+		select {
+		case <-time.After(wait):
+		case <-p.running.Done():
+			return nil
+		}
+	}
+}
+
+func (p *pod) tryStart(address netip.Addr) (sandboxPod, error) {
+	api := p.object()
+	ctx, cancel := context.WithTimeout(p.running, sandboxTime)
+	defer cancel()
+	config := p.node.config
+	spec := sandbox.PodSpec{
+		UID: string(p.uid), Name: p.key.String(), Hostname: utsName(api),
+		Addresses: []netip.Addr{address, config.ServiceIP, config.DNSIP},
+		PIDs:      podPIDs, Sysctls: map[string]string{},
+	}
+	for _, sysctl := range sysctls(api) {
+		spec.Sysctls[sysctl.Name] = sysctl.Value
+	}
+	spec.Memory, spec.CPU = p.node.podLimits(api)
+	started, err := p.node.sandboxes.start(ctx, spec)
+	if err != nil {
+		return nil, err
+	}
+	if err := p.serve(started, address); err != nil {
+		started.Close()
+		return nil, err
+	}
+	return started, nil
+}
+
+// serve puts the API server and the name server into the pod's network.
+func (p *pod) serve(started sandboxPod, address netip.Addr) error {
+	server := netip.AddrPortFrom(p.node.config.ServiceIP, 443).String()
+	listener, err := started.Listen("tcp", server)
+	if err != nil {
+		return fmt.Errorf("listening for the API server in the pod: %w", err)
+	}
+	p.node.config.Front.Add(listener, address)
+
+	names := netip.AddrPortFrom(p.node.config.DNSIP, 53).String()
+	packets, err := started.ListenPacket("udp", names)
+	if err != nil {
+		return fmt.Errorf("listening for the name server in the pod: %w", err)
+	}
+	streams, err := started.Listen("tcp", names)
+	if err != nil {
+		return fmt.Errorf("listening for the name server in the pod: %w", err)
+	}
+	p.node.dns.serve(packets, streams)
+	return nil
+}
+
+// podLimits are those of the pod as a whole. One that names no limit may use a
+// quarter of the machine's memory, so that it cannot take the cluster down; its
+// files and the copy of its image are memory too.
+func (n *node) podLimits(pod *corev1.Pod) (memory, cpu int64) {
+	own := pod.Spec.Resources
+	if own == nil {
+		own = &corev1.ResourceRequirements{}
+	}
+	if memory = own.Limits.Memory().Value(); memory == 0 {
+		memory = max(n.capacity.Memory().Value()/4, leastMemory)
+	}
+	return memory, own.Limits.Cpu().MilliValue()
+}
+
+const leastMemory = 512 << 20
+
+// volumesShown is how long a volume may be missing before an event says so: the
+// API server needs a moment to let the node see a new pod's objects.
+const volumesShown = 500 * time.Millisecond
+
+// awaitVolumes collects the volumes' contents. It is nil where the pod has to
+// leave before all are there.
+func (p *pod) awaitVolumes() map[string]sandbox.Volume {
+	p.watchObjects()
+	began := time.Now()
+	var told string
+	var at time.Time
+	for wait := 5 * time.Millisecond; ; wait = min(2*wait, retry) {
+		contents, failed, err := p.contents()
+		if err == nil {
+			return contents
+		}
+		message := fmt.Sprintf("MountVolume.SetUp failed for volume %q : %v", failed, err)
+		if time.Since(began) > volumesShown && (told != message || time.Since(at) > eventAgain) {
+			told, at = message, time.Now()
+			p.record("", warning("FailedMount", message))
+		}
+		select {
+		case <-time.After(wait):
+		case <-p.running.Done():
+			return nil
+		}
+	}
+}
+
+// watchObjects keeps what the volumes are made of watched, for as long as the
+// pod is known.
+func (p *pod) watchObjects() {
+	for _, key := range volumeObjects(p.object()) {
+		release := p.node.objects.use(key)
+		p.mu.Lock()
+		p.released = append(p.released, release)
+		p.mu.Unlock()
+	}
+	p.mu.Lock()
+	p.released = append(p.released, func() { p.node.tokens.DeleteServiceAccountToken(p.uid) })
+	p.mu.Unlock()
+}
+
+// volumeObjects names the ConfigMaps and Secrets that a pod's volumes show.
+func volumeObjects(pod *corev1.Pod) (keys []objectKey) {
+	seen := map[objectKey]bool{}
+	add := func(resource, name string) {
+		key := objectKey{resource, pod.Namespace, name}
+		if !seen[key] {
+			seen[key] = true
+			keys = append(keys, key)
+		}
+	}
+	for _, volume := range pod.Spec.Volumes {
+		if volume.ConfigMap != nil {
+			add("configmaps", volume.ConfigMap.Name)
+		}
+		if volume.Secret != nil {
+			add("secrets", volume.Secret.SecretName)
+		}
+		for _, source := range ptr.Deref(volume.Projected, corev1.ProjectedVolumeSource{}).Sources {
+			if source.ConfigMap != nil {
+				add("configmaps", source.ConfigMap.Name)
+			}
+			if source.Secret != nil {
+				add("secrets", source.Secret.Name)
+			}
+		}
+	}
+	return keys
+}

@@ -1,0 +1,112 @@
+package node
+
+import (
+	"context"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/klog/v2"
+	statusutil "k8s.io/kubernetes/pkg/util/pod"
+)
+
+// publish sends the pod's status to the API server whenever it changes, the
+// newest only, until the object is gone. When a pod that was deleted has
+// stopped, it removes the object.
+//
+// It sends patches of the status, as the kubelet does. The virtual kubelet
+// would replace the object, its labels and annotations with it.
+func (p *pod) publish() {
+	for p.send() {
+		select {
+		case <-p.dirty:
+			continue
+		default:
+		}
+		select {
+		case <-p.stopped:
+			if !p.send() {
+				return
+			}
+			if p.isGone() || p.object().DeletionTimestamp != nil && !p.remove() {
+				return
+			}
+			select {
+			case <-p.dirty:
+			case <-p.node.running.Done():
+				return
+			}
+		case <-p.dirty:
+		case <-p.node.running.Done():
+			return
+		}
+	}
+}
+
+const sendTime = 10 * time.Second
+
+// send is false where the object is gone.
+func (p *pod) send() bool {
+	for {
+		next := p.status()
+		p.mu.Lock()
+		last := p.published
+		p.mu.Unlock()
+		if equality.Semantic.DeepEqual(last, next) {
+			return true
+		}
+		ctx, cancel := context.WithTimeout(p.node.running, sendTime)
+		updated, _, _, err := statusutil.PatchPodStatus(ctx, p.node.client, p.key.Namespace, p.key.Name, p.uid, last, next)
+		cancel()
+		switch {
+		case err == nil:
+			if updated != nil {
+				next = updated.Status
+			}
+			p.mu.Lock()
+			p.published = next
+			p.mu.Unlock()
+			return true
+		case p.node.running.Err() != nil || p.isGone():
+			return false
+		}
+		klog.ErrorS(err, "Sending a pod's status", "pod", p.key)
+		time.Sleep(100 * time.Millisecond)
+	}
+}
+
+// isGone tells whether the API server no longer has this very pod. Its watch
+// knows: the API server itself would refuse to speak of a pod that is not this
+// node's any more.
+func (p *pod) isGone() bool {
+	p.mu.Lock()
+	vanished := p.vanished
+	p.mu.Unlock()
+	current, err := p.node.provider.api.Pods(p.key.Namespace).Get(p.key.Name)
+	return vanished || apierrors.IsNotFound(err) || err == nil && current.UID != p.uid
+}
+
+// remove deletes the object of a pod that has stopped. It is false where that
+// is done.
+func (p *pod) remove() bool {
+	ctx, cancel := context.WithTimeout(p.node.running, sendTime)
+	defer cancel()
+	options := metav1.DeleteOptions{GracePeriodSeconds: new(int64), Preconditions: metav1.NewUIDPreconditions(string(p.uid))}
+	err := p.node.client.CoreV1().Pods(p.key.Namespace).Delete(ctx, p.key.Name, options)
+	if err == nil || apierrors.IsNotFound(err) || apierrors.IsForbidden(err) || apierrors.IsConflict(err) {
+		return false
+	}
+	klog.ErrorS(err, "Deleting the object of a pod that has ended", "pod", p.key)
+	time.AfterFunc(time.Second, p.changed)
+	return true
+}
+
+// sees takes in what the API server tells of the pod.
+func (p *pod) sees(api *corev1.Pod) {
+	p.mu.Lock()
+	p.api = api
+	p.mu.Unlock()
+	p.changed()
+}

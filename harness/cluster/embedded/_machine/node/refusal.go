@@ -1,0 +1,131 @@
+package node
+
+import (
+	"fmt"
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+)
+
+// refusal is a pod that this node does not run, and why.
+type refusal struct {
+	// reason is that of the containers' waiting state, or of the pod where
+	// failed is set: then it is one that a kubelet would reject too.
+	reason  string
+	message string
+	failed  bool
+}
+
+const (
+	cannotCreate = "CreateContainerConfigError"
+	kindCan      = "; a cluster made with CLUSTER=kind can"
+)
+
+// refused looks for what this node cannot give. It returns nil for a pod that
+// it can run.
+func refused(pod *corev1.Pod) *refusal {
+	for _, sysctl := range sysctls(pod) {
+		if !slices.Contains(safeSysctls, sysctl.Name) {
+			return &refusal{reason: "SysctlForbidden", message: fmt.Sprintf("forbidden sysctl: %q not allowlisted", sysctl.Name), failed: true}
+		}
+	}
+	for _, look := range []func(*corev1.Pod) string{refusedOfHost, refusedVolume, refusedContainer} {
+		if what := look(pod); what != "" {
+			return &refusal{reason: cannotCreate, message: "this node cannot give a pod " + what + kindCan}
+		}
+	}
+	return nil
+}
+
+// safeSysctls are those that a kubelet lets any pod set and that belong to a
+// pod's own namespaces (k8s.io/kubernetes/pkg/kubelet/sysctl).
+var safeSysctls = []string{
+	"kernel.shm_rmid_forced",
+	"net.ipv4.ip_local_port_range", "net.ipv4.tcp_syncookies", "net.ipv4.ping_group_range",
+	"net.ipv4.ip_unprivileged_port_start", "net.ipv4.ip_local_reserved_ports",
+	"net.ipv4.tcp_keepalive_time", "net.ipv4.tcp_fin_timeout", "net.ipv4.tcp_keepalive_intvl",
+	"net.ipv4.tcp_keepalive_probes", "net.ipv4.tcp_rmem", "net.ipv4.tcp_wmem",
+}
+
+func sysctls(pod *corev1.Pod) []corev1.Sysctl {
+	if pod.Spec.SecurityContext == nil {
+		return nil
+	}
+	return pod.Spec.SecurityContext.Sysctls
+}
+
+func refusedOfHost(pod *corev1.Pod) string {
+	spec := &pod.Spec
+	switch {
+	case spec.HostNetwork:
+		return "the node's network (hostNetwork)"
+	case spec.HostPID:
+		return "the node's processes (hostPID)"
+	case spec.HostIPC:
+		return "the node's IPC (hostIPC)"
+	case spec.ShareProcessNamespace != nil && *spec.ShareProcessNamespace:
+		return "one process namespace for all its containers (shareProcessNamespace)"
+	case spec.RuntimeClassName != nil && *spec.RuntimeClassName != "":
+		return fmt.Sprintf("the runtime class %s (runtimeClassName)", *spec.RuntimeClassName)
+	case len(spec.ResourceClaims) > 0:
+		return "a device (resourceClaims)"
+	case spec.OS != nil && spec.OS.Name != corev1.Linux:
+		return fmt.Sprintf("the operating system %s (os.name)", spec.OS.Name)
+	case spec.SecurityContext != nil && localProfile(spec.SecurityContext.SeccompProfile, spec.SecurityContext.AppArmorProfile):
+		return "a security profile of its own (type: Localhost)"
+	}
+	return ""
+}
+
+func localProfile(seccomp *corev1.SeccompProfile, appArmor *corev1.AppArmorProfile) bool {
+	return seccomp != nil && seccomp.Type == corev1.SeccompProfileTypeLocalhost ||
+		appArmor != nil && appArmor.Type == corev1.AppArmorProfileTypeLocalhost
+}
+
+func refusedVolume(pod *corev1.Pod) string {
+	for _, volume := range pod.Spec.Volumes {
+		given := volume.EmptyDir != nil || volume.ConfigMap != nil || volume.Secret != nil || volume.DownwardAPI != nil || volume.Projected != nil
+		switch {
+		case volume.HostPath != nil:
+			return fmt.Sprintf("a folder of the node (volume %s, hostPath)", volume.Name)
+		case volume.PersistentVolumeClaim != nil || volume.Ephemeral != nil:
+			return fmt.Sprintf("persistent storage (volume %s)", volume.Name)
+		case volume.EmptyDir != nil && volume.EmptyDir.Medium != corev1.StorageMediumDefault && volume.EmptyDir.Medium != corev1.StorageMediumMemory:
+			return fmt.Sprintf("huge pages (volume %s, medium %s)", volume.Name, volume.EmptyDir.Medium)
+		case !given:
+			return fmt.Sprintf("this type of volume (volume %s); it has emptyDir, configMap, secret, downwardAPI and projected", volume.Name)
+		case volume.Projected == nil:
+			continue
+		}
+		for _, source := range volume.Projected.Sources {
+			if source.ClusterTrustBundle != nil || source.PodCertificate != nil {
+				return fmt.Sprintf("a cluster trust bundle or a pod certificate (volume %s)", volume.Name)
+			}
+		}
+	}
+	return ""
+}
+
+func refusedContainer(pod *corev1.Pod) string {
+	for _, c := range slices.Concat(pod.Spec.InitContainers, pod.Spec.Containers) {
+		if len(c.VolumeDevices) > 0 {
+			return fmt.Sprintf("a block device (container %s, volumeDevices)", c.Name)
+		}
+		for _, port := range c.Ports {
+			if port.HostPort != 0 {
+				return fmt.Sprintf("a port of the node (container %s, hostPort %d)", c.Name, port.HostPort)
+			}
+		}
+		context := c.SecurityContext
+		switch {
+		case context == nil:
+		case context.Privileged != nil && *context.Privileged:
+			return fmt.Sprintf("a privileged container (container %s)", c.Name)
+		case localProfile(context.SeccompProfile, context.AppArmorProfile):
+			return fmt.Sprintf("a security profile of its own (container %s, type: Localhost)", c.Name)
+		case context.ProcMount != nil && *context.ProcMount != corev1.DefaultProcMount:
+			return fmt.Sprintf("an unmasked /proc (container %s, procMount)", c.Name)
+		}
+	}
+	return ""
+}

@@ -1,0 +1,235 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"rolecall.build/machine/sandbox"
+)
+
+// run is one run of a container, from its start to its end.
+type run struct {
+	process process
+	streams *streams
+	at      time.Time
+	ended   chan struct{} // closed when exit is known and the log is whole
+	exit    sandbox.Exit
+
+	asked sync.Once // to end, by its preStop hook
+}
+
+// createTime bounds the start of a container's process.
+const createTime = 30 * time.Second
+
+// begin creates and starts the container's process.
+func (c *container) begin(planned *plan) (*run, error) {
+	p := c.pod
+	p.mu.Lock()
+	pod := p.sandbox
+	if c.id != "" {
+		c.restarts++
+	}
+	c.id, c.image, c.rights = newID(), planned.image, &planned.rights
+	if c.state.Terminated != nil {
+		c.last = c.state
+	}
+	c.started, c.ready = false, false
+	restarts := c.restarts
+	p.mu.Unlock()
+	if pod == nil {
+		return nil, sandbox.ErrGone
+	}
+	c.record(normal("Created", "Container created"))
+
+	message := sandbox.Volume{Files: map[string]sandbox.File{messageFile: {Mode: 0o666}}, Mode: fs.FileMode(0o755)}
+	if err := pod.SetVolume(c.messageVolume(), message); err != nil {
+		return nil, err
+	}
+	attached, err := newStreams(c.spec, c.logFile(restarts))
+	if err != nil {
+		return nil, err
+	}
+	attached.give(&planned.spec)
+	ctx, cancel := context.WithTimeout(context.Background(), createTime)
+	defer cancel()
+	started, err := pod.run(ctx, planned.spec)
+	attached.given()
+	if err != nil {
+		attached.close()
+		return nil, err
+	}
+	attached.start(started.terminal())
+	c.record(normal("Started", "Container started"))
+	r := &run{process: started, streams: attached, at: time.Now(), ended: make(chan struct{})}
+	p.mu.Lock()
+	c.run = r
+	p.mu.Unlock()
+	go func() {
+		exit, err := started.Wait()
+		if err != nil { // the sandbox went away, and all in it was killed
+			exit = sandbox.Exit{Code: 128 + int(syscall.SIGKILL), Signal: syscall.SIGKILL}
+		}
+		attached.finish()
+		r.exit = exit
+		close(r.ended)
+	}()
+	return r, nil
+}
+
+// failedToStart is the end of a container whose process never ran.
+func (c *container) failedToStart(err error) *corev1.ContainerStateTerminated {
+	message := err.Error()
+	var cause *sandbox.StartError
+	if errors.As(err, &cause) {
+		message = "failed to create containerd task: failed to create shim task: OCI runtime create failed: runc create failed: unable to start container process: error during container init: " + cause.Message
+	}
+	c.record(warning("Failed", "Error: "+message))
+	again, now := c.restartable(128), metav1.Now()
+	ended := &corev1.ContainerStateTerminated{
+		Reason: "StartError", ExitCode: 128, Message: message,
+		StartedAt: metav1.NewTime(time.Unix(0, 0)), FinishedAt: now,
+		ContainerID: c.reference(),
+	}
+	c.pod.change(func() {
+		c.state = corev1.ContainerState{Terminated: ended}
+		if again {
+			c.last = c.state
+			c.state = waiting("RunContainerError", message)
+		}
+	})
+	return ended
+}
+
+// terminated is the end of a container whose process ran.
+func (c *container) terminated(r *run) *corev1.ContainerStateTerminated {
+	ended := &corev1.ContainerStateTerminated{
+		ExitCode: int32(r.exit.Code), Reason: "Completed",
+		StartedAt: metav1.NewTime(r.at), FinishedAt: metav1.Now(),
+		ContainerID: c.reference(), Message: c.lastWords(r),
+	}
+	switch {
+	case r.exit.OOMKilled:
+		ended.Reason = "OOMKilled"
+	case ended.ExitCode != 0:
+		ended.Reason = "Error"
+	}
+	c.pod.change(func() {
+		c.state = corev1.ContainerState{Terminated: ended}
+		c.started, c.ready, c.run = false, false, nil
+		if c.role == initial {
+			c.ready = ended.ExitCode == 0
+		}
+	})
+	return ended
+}
+
+// What of a message is kept (k8s.io/kubernetes/pkg/kubelet/container).
+const (
+	messageLength  = 4096
+	logTailLength  = 2048
+	logTailInLines = 80
+)
+
+// lastWords is what the container wrote to its termination message, or the end
+// of its log if it asked for that and failed.
+func (c *container) lastWords(r *run) string {
+	c.pod.mu.Lock()
+	pod := c.pod.sandbox
+	c.pod.mu.Unlock()
+	if pod != nil {
+		if message, err := pod.ReadVolume(c.messageVolume(), messageFile, messageLength); err == nil && len(message) > 0 {
+			return string(message)
+		}
+	}
+	if c.spec.TerminationMessagePolicy != corev1.TerminationMessageFallbackToLogsOnError || r.exit.Code == 0 {
+		return ""
+	}
+	return r.streams.log.tail(logTailInLines, logTailLength)
+}
+
+// minimumGrace is what a container has after the request to end even if its
+// pod's grace is used up.
+const minimumGrace = 2 * time.Second
+
+// stop asks the container's process to end, and kills it when its pod's grace
+// is over. Why is for the event. It returns when the process has ended.
+func (c *container) stop(why string) { c.stopWithin(why, nil) }
+
+// stopWithin is stop with a grace of its own, in seconds, if one is given and
+// the pod goes on.
+func (c *container) stopWithin(why string, seconds *int64) {
+	r := c.currentRun()
+	if r == nil {
+		return
+	}
+	if why == "" {
+		why = "Stopping container " + c.spec.Name
+	}
+	c.record(normal("Killing", why))
+	deadline := c.deadline(seconds)
+	c.preStop(r, deadline)
+	if soonest := time.Now().Add(minimumGrace); deadline.Before(soonest) {
+		deadline = soonest
+	}
+	_ = r.process.Signal(c.stopSignal())
+	select {
+	case <-r.ended:
+		return
+	case <-time.After(time.Until(deadline)):
+	case <-c.pod.killing:
+	}
+	_ = r.process.Signal(syscall.SIGKILL)
+	<-r.ended
+}
+
+// deadline is when the container is killed: with a leaving pod, or after a
+// grace of its own where only it is to end.
+func (c *container) deadline(seconds *int64) time.Time {
+	c.pod.mu.Lock()
+	defer c.pod.mu.Unlock()
+	switch {
+	case c.pod.leaving:
+		return c.pod.grace
+	case seconds != nil:
+		return time.Now().Add(time.Duration(*seconds) * time.Second)
+	}
+	return time.Now().Add(gracePeriod(c.pod.api))
+}
+
+// stopSignal is the pod's, the image's, or else SIGTERM.
+func (c *container) stopSignal() syscall.Signal {
+	c.pod.mu.Lock()
+	held := c.image
+	c.pod.mu.Unlock()
+	name := ""
+	if c.spec.Lifecycle != nil && c.spec.Lifecycle.StopSignal != nil {
+		name = string(*c.spec.Lifecycle.StopSignal)
+	} else if held != nil {
+		name = held.config.StopSignal
+	}
+	if name != "" && !strings.HasPrefix(name, "SIG") {
+		name = "SIG" + name
+	}
+	if signal := unix.SignalNum(name); signal != 0 {
+		return signal
+	}
+	return syscall.SIGTERM
+}
+
+// reference is the container's identifier as its status gives it.
+func (c *container) reference() string {
+	if c.id == "" {
+		return ""
+	}
+	return fmt.Sprintf("%s://%s", runtimeName, c.id)
+}

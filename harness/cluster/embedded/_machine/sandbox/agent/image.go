@@ -1,0 +1,183 @@
+package main
+
+import (
+	"archive/tar"
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// image is one that was brought to a pod.
+type image struct {
+	// folder is where it is mounted, read-only, for overlays; "" if containers need copies, made from the layers.
+	folder string
+	layers []*os.File
+	size   int64
+}
+
+// highestID is the last that a pod's user namespace has where it has more than one.
+const highestID = 65535
+
+// extract writes the image into "/". The calling thread's root must be the container's: whatever paths and links an image holds, they
+// lead nowhere else.
+func (i image) extract(oneID bool) error {
+	for _, layer := range i.layers {
+		reader := tar.NewReader(bufio.NewReaderSize(io.NewSectionReader(layer, 0, i.size), 128<<10))
+		x := extraction{oneID: oneID, written: map[string]bool{}}
+		for {
+			header, err := reader.Next()
+			if errors.Is(err, io.EOF) {
+				break
+			}
+			if err != nil {
+				return fmt.Errorf("reading a layer: %w", err)
+			}
+			if err := x.entry(header, reader); err != nil {
+				return fmt.Errorf("extracting %s: %w", header.Name, err)
+			}
+		}
+		if err := x.finish(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// extraction is that of one layer.
+type extraction struct {
+	oneID   bool
+	written map[string]bool // what this layer made, which its opaque folders do not hide
+	folders []*tar.Header
+}
+
+// Whiteouts, as the image specification has them: https://github.com/opencontainers/image-spec/blob/main/layer.md#whiteouts
+const (
+	whiteout = ".wh."
+	opaque   = ".wh..wh..opq"
+)
+
+func (x *extraction) entry(header *tar.Header, content io.Reader) error {
+	target := path.Clean("/" + header.Name)
+	folder, base := path.Split(target)
+	if base == opaque {
+		return x.hideAll(folder)
+	}
+	if hidden, ok := strings.CutPrefix(base, whiteout); ok {
+		if hidden == "" || hidden == "." || hidden == ".." {
+			return errors.New("not a whiteout")
+		}
+		return os.RemoveAll(folder + hidden)
+	}
+	if err := os.MkdirAll(folder, 0o755); err != nil {
+		return err
+	}
+	for made := target; !x.written[made] && made != "/"; made = path.Dir(made) {
+		x.written[made] = true
+	}
+	if target == "/" {
+		return x.attributes("/", header)
+	}
+	if there, err := os.Lstat(target); err == nil && !(there.IsDir() && header.Typeflag == tar.TypeDir) {
+		if err := os.RemoveAll(target); err != nil {
+			return err
+		}
+	}
+	if err := x.make(target, header, content); err != nil {
+		return err
+	}
+	return x.attributes(target, header)
+}
+
+// hideAll removes what lower layers have in a folder.
+func (x *extraction) hideAll(folder string) error {
+	entries, err := os.ReadDir(folder)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	for _, entry := range entries {
+		full := path.Join(folder, entry.Name())
+		switch {
+		case !x.written[full]:
+			err = os.RemoveAll(full)
+		case entry.IsDir():
+			err = x.hideAll(full)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (x *extraction) make(target string, header *tar.Header, content io.Reader) error {
+	mode := uint32(header.Mode & 0o7777)
+	switch header.Typeflag {
+	case tar.TypeDir:
+		if err := os.Mkdir(target, 0o755); err != nil && !errors.Is(err, os.ErrExist) {
+			return err
+		}
+		x.folders = append(x.folders, header)
+		return nil
+	case tar.TypeReg:
+		file, err := os.OpenFile(target, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+		if err != nil {
+			return err
+		}
+		_, err = io.Copy(file, content)
+		return errors.Join(err, file.Close())
+	case tar.TypeSymlink:
+		return os.Symlink(header.Linkname, target)
+	case tar.TypeLink:
+		return os.Link(path.Clean("/"+header.Linkname), target)
+	case tar.TypeFifo:
+		return unix.Mkfifo(target, mode)
+	default:
+		return nil // Device nodes cannot be made in a user namespace; the container gets its own /dev.
+	}
+}
+
+// attributes sets owner, mode and time. Folders get their time at the end, when nothing changes it any more.
+func (x *extraction) attributes(target string, header *tar.Header) error {
+	switch header.Typeflag {
+	case tar.TypeDir, tar.TypeReg, tar.TypeSymlink, tar.TypeFifo:
+	default:
+		return nil
+	}
+	if !x.oneID && header.Uid >= 0 && header.Uid <= highestID && header.Gid >= 0 && header.Gid <= highestID {
+		if err := os.Lchown(target, header.Uid, header.Gid); err != nil {
+			return err
+		}
+	}
+	if header.Typeflag == tar.TypeSymlink {
+		return setTime(target, header.ModTime)
+	}
+	if err := unix.Chmod(target, uint32(header.Mode&0o7777)); err != nil {
+		return err
+	}
+	return setTime(target, header.ModTime)
+}
+
+func (x *extraction) finish() error {
+	for _, header := range x.folders {
+		target := path.Clean("/" + header.Name)
+		if err := setTime(target, header.ModTime); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return fmt.Errorf("extracting %s: %w", header.Name, err)
+		}
+	}
+	return nil
+}
+
+func setTime(target string, t time.Time) error {
+	times := []unix.Timespec{unix.NsecToTimespec(t.UnixNano()), unix.NsecToTimespec(t.UnixNano())}
+	return unix.UtimesNanoAt(unix.AT_FDCWD, target, times, unix.AT_SYMLINK_NOFOLLOW)
+}

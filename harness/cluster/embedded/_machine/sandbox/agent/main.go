@@ -1,0 +1,56 @@
+// Command agent is the process that holds a pod: PID 1 of the pod's PID namespace, root of its user namespace.
+//
+// Package sandbox starts it, with a socket as descriptor 3 and the agent's own file as descriptor 4. It does what the requests
+// on the socket say. When the socket closes it exits, and the kernel ends every process of the pod with it.
+//
+// Containers are its children, forked without a further copy of this program in between: see program.
+package main
+
+import (
+	"fmt"
+	"os"
+	"runtime"
+	"runtime/debug"
+
+	"rolecall.build/machine/sandbox/internal/wire"
+
+	"golang.org/x/sys/unix"
+)
+
+const (
+	socketDescriptor = 3
+	binaryDescriptor = 4
+)
+
+// init keeps the main goroutine on the process's first thread: a container is made by a thread that changes its own namespaces and
+// ends afterwards, and the first one cannot end.
+func init() { runtime.LockOSThread() }
+
+func main() {
+	unix.CloseOnExec(socketDescriptor)
+	unix.Close(binaryDescriptor)
+	unix.Umask(0)
+	debug.SetGCPercent(50)
+	conn, err := wire.NewConn(os.NewFile(socketDescriptor, "socket"))
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "sandbox agent:", err)
+		os.Exit(1)
+	}
+	p := &pod{
+		conn: conn, images: map[string]image{}, volumes: map[string]bool{},
+		processes: map[int]*process{}, containers: map[string]*container{},
+	}
+	go p.reap()
+	for {
+		var request wire.Request
+		files, err := conn.Receive(&request)
+		if err != nil {
+			os.Exit(0) // The node is gone or closed the pod.
+		}
+		if request.Boot != nil { // Nothing else comes before it is answered, and it has to be done by a thread that stays.
+			p.answer(request, files)
+			continue
+		}
+		go p.answer(request, files)
+	}
+}

@@ -1,0 +1,184 @@
+package main
+
+import (
+	"encoding/binary"
+	"fmt"
+	"syscall"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// program is what a forked child does before it executes its command: system calls, laid out in advance.
+//
+// After a fork Go code cannot run in the child: the runtime's other threads are not there. The usual way is to execute the program
+// again and do the work there, but a Go program has several threads from its beginning, and such a process can neither make nor join a
+// user namespace. A list of system calls needs no runtime, joins every namespace, and starts a process in well under a millisecond.
+type program struct {
+	steps []step
+	names []string // what each step does, for errors
+	keep  []any    // what the steps' addresses point to
+}
+
+// step is one system call. Only perform reads it.
+type step struct {
+	number    uintptr
+	arguments [6]uintptr
+	flags     uintptr
+}
+
+const (
+	// optional steps may find that a file does not exist or is none of the right kind.
+	optional = 1 << iota
+	// lenient steps may fail in any way.
+	lenient
+	// store keeps the call's result, which use passes to a later one as its first argument.
+	store
+	use
+	// candidate steps are execve calls of which the first that finds a file counts.
+	candidate
+)
+
+func (p *program) add(name string, flags, number uintptr, arguments ...uintptr) {
+	s := step{number: number, flags: flags}
+	copy(s.arguments[:], arguments)
+	p.steps = append(p.steps, s)
+	p.names = append(p.names, name)
+}
+
+// text returns the address of a C string.
+func (p *program) text(s string) uintptr {
+	bytes := append([]byte(s), 0)
+	p.keep = append(p.keep, bytes)
+	return uintptr(unsafe.Pointer(&bytes[0]))
+}
+
+// texts returns the address of an array of C strings.
+func (p *program) texts(list []string) uintptr {
+	array := make([]uintptr, len(list)+1)
+	for i, s := range list {
+		array[i] = p.text(s)
+	}
+	p.keep = append(p.keep, array)
+	return uintptr(unsafe.Pointer(&array[0]))
+}
+
+// write adds the steps that write a file.
+func (p *program) write(name, path, content string) {
+	p.add(name, store, unix.SYS_OPENAT, atCurrent, p.text(path), unix.O_WRONLY|unix.O_CLOEXEC)
+	p.add(name, use, unix.SYS_WRITE, 0, p.text(content), uintptr(len(content)))
+	p.add(name, lenient|use, unix.SYS_CLOSE)
+}
+
+func (p *program) mount(name string, flags uintptr, source, target, kind string, mountFlags uintptr, data string) {
+	p.add(name, flags, unix.SYS_MOUNT, p.text(source), p.text(target), p.text(kind), mountFlags, p.text(data))
+}
+
+// atCurrent is AT_FDCWD as a register holds it.
+const atCurrent = ^uintptr(0) - 99
+
+// failure is the step at which a child gave up.
+type failure struct {
+	name  string
+	flags uintptr
+	errno syscall.Errno
+}
+
+func (f *failure) Error() string { return fmt.Sprintf("%s: %v", f.name, f.errno) }
+
+// fork starts the program in a child made with the clone flags. The returned descriptor tells result how it went.
+// The goroutine has to be locked to its thread.
+func (p *program) fork(flags uintptr) (pid, outcome int, err error) {
+	var pipe [2]int
+	if err := unix.Pipe2(pipe[:], unix.O_CLOEXEC); err != nil {
+		return 0, 0, fmt.Errorf("making a pipe: %w", err)
+	}
+	defer unix.Close(pipe[1])
+	report := new([2]uint32)
+	child, errno := fork(flags, &p.steps[0], uintptr(len(p.steps)), report, uintptr(pipe[1]))
+	if errno != 0 {
+		unix.Close(pipe[0])
+		return 0, 0, fmt.Errorf("starting a process: %w", errno)
+	}
+	return int(child), pipe[0], nil
+}
+
+// result waits until the child executes its command, nil, or fails, *failure.
+func (p *program) result(outcome int) error {
+	defer unix.Close(outcome)
+	var report [8]byte
+	for {
+		n, err := unix.Read(outcome, report[:])
+		switch {
+		case err == unix.EINTR:
+			continue
+		case err != nil:
+			return fmt.Errorf("waiting for a process to start: %w", err)
+		case n == 0:
+			return nil
+		}
+		index, errno := binary.NativeEndian.Uint32(report[:]), binary.NativeEndian.Uint32(report[4:])
+		return &failure{p.names[index], p.steps[index].flags, syscall.Errno(errno)}
+	}
+}
+
+// fork must not grow the stack, allocate or be preempted between the clone and the end of perform, hence its form.
+//
+//go:nosplit
+//go:norace
+func fork(flags uintptr, steps *step, count uintptr, report *[2]uint32, outcome uintptr) (uintptr, syscall.Errno) {
+	var every, before uint64 = ^uint64(0), 0
+	syscall.RawSyscall6(unix.SYS_RT_SIGPROCMASK, unix.SIG_SETMASK, uintptr(unsafe.Pointer(&every)), uintptr(unsafe.Pointer(&before)), 8, 0, 0)
+	child, _, errno := syscall.RawSyscall6(unix.SYS_CLONE, flags|uintptr(unix.SIGCHLD), 0, 0, 0, 0, 0)
+	if errno == 0 && child == 0 {
+		perform(steps, count, report, outcome)
+	}
+	syscall.RawSyscall6(unix.SYS_RT_SIGPROCMASK, unix.SIG_SETMASK, uintptr(unsafe.Pointer(&before)), 0, 8, 0, 0)
+	return child, errno
+}
+
+// perform is the child: it does the steps, of which the last executes the command, and reports the one that fails.
+//
+//go:nosplit
+//go:norace
+func perform(steps *step, count uintptr, report *[2]uint32, outcome uintptr) {
+	var stored uintptr
+	var failed, denied syscall.Errno
+	var i uintptr
+	for i = 0; i < count; i++ {
+		s := (*step)(unsafe.Add(unsafe.Pointer(steps), i*unsafe.Sizeof(step{})))
+		first := s.arguments[0]
+		if s.flags&use != 0 {
+			first = stored
+		}
+		result, _, errno := syscall.RawSyscall6(s.number, first, s.arguments[1], s.arguments[2], s.arguments[3], s.arguments[4], s.arguments[5])
+		if errno == 0 {
+			if s.flags&store != 0 {
+				stored = result
+			}
+			continue
+		}
+		missing := errno == syscall.ENOENT || errno == syscall.ENOTDIR
+		if s.flags&lenient != 0 || s.flags&optional != 0 && missing {
+			continue
+		}
+		failed = errno
+		if s.flags&candidate == 0 || !missing && errno != syscall.EACCES {
+			break
+		}
+		if errno == syscall.EACCES {
+			denied = errno
+		}
+	}
+	if i == count {
+		i--
+		if denied != 0 {
+			failed = denied
+		}
+	}
+	report[0], report[1] = uint32(i), uint32(failed)
+	syscall.RawSyscall6(unix.SYS_WRITE, outcome, uintptr(unsafe.Pointer(report)), 8, 0, 0, 0)
+	for {
+		syscall.RawSyscall6(unix.SYS_EXIT_GROUP, 1, 0, 0, 0, 0, 0)
+	}
+}

@@ -1,0 +1,133 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"rolecall.build/machine/sandbox/internal/wire"
+
+	"golang.org/x/sys/unix"
+)
+
+// takenMount is a detached mount of something outside the container's root, to be attached inside.
+type takenMount struct {
+	file     int
+	target   string
+	folder   bool
+	readOnly bool
+}
+
+// takeMounts takes the agent's /proc, what every container has and the volumes it asks for.
+func (p *pod) takeMounts(mounts []wire.Mount) (taken []takenMount, err error) {
+	add := func(directory int, source, target string, folder, readOnly bool) error {
+		const flags = unix.OPEN_TREE_CLONE | unix.OPEN_TREE_CLOEXEC | unix.AT_EMPTY_PATH
+		file, err := unix.OpenTree(directory, source, flags)
+		if err != nil {
+			return fmt.Errorf("taking a mount for %s: %w", target, err)
+		}
+		taken = append(taken, takenMount{file, target, folder, readOnly})
+		return nil
+	}
+	if err := add(unix.AT_FDCWD, "/proc", "/proc", true, false); err != nil {
+		return taken, err
+	}
+	for _, device := range devices {
+		if err := add(unix.AT_FDCWD, "/dev/"+device, "/dev/"+device, false, false); err != nil {
+			return taken, err
+		}
+	}
+	for source, target := range map[string]string{"/shm": "/dev/shm", "/mqueue": "/dev/mqueue", "/sys": "/sys"} {
+		if err := add(unix.AT_FDCWD, source, target, true, source == "/sys"); err != nil {
+			return taken, err
+		}
+	}
+	// As containerd does: what is mounted in another mount comes after it.
+	slices.SortStableFunc(mounts, func(a, b wire.Mount) int { return depth(a.Path) - depth(b.Path) })
+	for _, mount := range mounts {
+		source, folder, err := p.inVolume(mount)
+		if err != nil {
+			return taken, fmt.Errorf("mounting the volume %s at %s: %w", mount.Volume, mount.Path, err)
+		}
+		err = add(int(source.Fd()), "", path.Clean("/"+mount.Path), folder, mount.ReadOnly)
+		source.Close()
+		if err != nil {
+			return taken, err
+		}
+	}
+	return taken, nil
+}
+
+// depth is how many names a path has.
+func depth(name string) int { return strings.Count(path.Clean("/"+name), "/") }
+
+// inVolume opens what a mount means, which cannot lie outside the volume, whatever links a container made there.
+func (p *pod) inVolume(mount wire.Mount) (source *os.File, folder bool, err error) {
+	p.mu.Lock()
+	exists := p.volumes[mount.Volume]
+	p.mu.Unlock()
+	if !exists {
+		return nil, false, errors.New("there is no such volume")
+	}
+	root, err := os.OpenRoot(volumesFolder + "/" + mount.Volume)
+	if err != nil {
+		return nil, false, err
+	}
+	defer root.Close()
+	subPath := "."
+	if mount.SubPath != "" {
+		subPath = filepath.Clean(mount.SubPath)
+	}
+	if _, err := root.Stat(subPath); errors.Is(err, os.ErrNotExist) {
+		whole, err := root.Stat(".")
+		if err != nil {
+			return nil, false, err
+		}
+		if err := root.MkdirAll(subPath, whole.Mode().Perm()); err != nil {
+			return nil, false, err
+		}
+	}
+	source, err = root.OpenFile(subPath, os.O_RDONLY|unix.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, false, err
+	}
+	about, err := source.Stat()
+	if err != nil {
+		source.Close()
+		return nil, false, err
+	}
+	return source, about.IsDir(), nil
+}
+
+// attach mounts it, on a file or folder that is made if there is none.
+func (m takenMount) attach() error {
+	if err := m.place(); err != nil {
+		return fmt.Errorf("mounting %s: %w", m.target, err)
+	}
+	const flags = unix.MOVE_MOUNT_F_EMPTY_PATH | unix.MOVE_MOUNT_T_SYMLINKS
+	if err := unix.MoveMount(m.file, "", unix.AT_FDCWD, m.target, flags); err != nil {
+		return fmt.Errorf("mounting %s: %w", m.target, err)
+	}
+	if !m.readOnly {
+		return nil
+	}
+	return readOnly(m.target)
+}
+
+func (m takenMount) place() error {
+	if m.folder {
+		return os.MkdirAll(m.target, 0o755)
+	}
+	if err := os.MkdirAll(path.Dir(m.target), 0o755); err != nil {
+		return err
+	}
+	file, err := os.OpenFile(m.target, os.O_WRONLY|os.O_CREATE|unix.O_NONBLOCK, 0o644)
+	if err != nil {
+		return err
+	}
+	return file.Close()
+}

@@ -1,0 +1,71 @@
+package sandbox
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+)
+
+// containerCgroup is a container's. nil: none.
+type containerCgroup struct {
+	hierarchy *hierarchy
+	name      string
+
+	mu    sync.Mutex
+	kills int64
+}
+
+// procs opens the files that a process joins the cgroup with.
+func (c *containerCgroup) procs() ([]*os.File, error) {
+	if c == nil {
+		return nil, nil
+	}
+	var files []*os.File
+	for _, parent := range c.hierarchy.folders() {
+		file, err := os.OpenFile(filepath.Join(parent, c.name, "cgroup.procs"), os.O_WRONLY, 0)
+		if err != nil {
+			closeFiles(files)
+			return nil, fmt.Errorf("opening a cgroup: %w", err)
+		}
+		files = append(files, file)
+	}
+	return files, nil
+}
+
+// killed says whether the memory limit ended a process since it was last asked.
+func (c *containerCgroup) killed() bool {
+	if c == nil || !c.hierarchy.limits("memory") {
+		return false
+	}
+	file := "memory.oom_control"
+	if c.hierarchy.version == LimitCgroup2 {
+		file = "memory.events"
+	}
+	content := setting(filepath.Join(c.hierarchy.parents["memory"], c.name, file))
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for line := range strings.Lines(content) {
+		value, ok := strings.CutPrefix(strings.TrimSpace(line), "oom_kill ")
+		count, err := strconv.ParseInt(value, 10, 64)
+		if !ok || err != nil || count <= c.kills {
+			continue
+		}
+		c.kills = count
+		return true
+	}
+	return false
+}
+
+// remove removes the cgroup. If it stays busy, the pod's removal takes it along.
+func (c *containerCgroup) remove() {
+	if c == nil {
+		return
+	}
+	for _, parent := range c.hierarchy.folders() {
+		_ = removeTree(filepath.Join(parent, c.name), 50*time.Millisecond)
+	}
+}

@@ -1,0 +1,249 @@
+package sandbox
+
+import (
+	"archive/tar"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestNothingOfTheHostIsVisible(t *testing.T) {
+	t.Setenv("SANDBOX_SECRET", "of the host")
+	r := newRuntime(t)
+	p := newPod(t, r)
+	sleeping(t, p, nil)
+	output, _ := executes(t, p, "list", "/")
+	require.Equal(t, []string{"bin", "dev", "etc", "lower", "proc", "sys", "tmp"}, strings.Fields(output))
+	output, _ = executes(t, p, "cat", "/proc/self/mountinfo")
+	require.NotContains(t, output, built)
+	require.NotContains(t, output, "/volumes")
+	output, _ = executes(t, p, "env")
+	require.NotContains(t, output, "SECRET")
+	require.Equal(t, 2, visible(t, p), "the container's process and the one that asks")
+	output, _ = executes(t, p, "files")
+	require.Equal(t, "4\n", output, "standard input, output, error and the folder that is listed")
+	output, _ = executes(t, p, "cat", "/proc/sys/kernel/hostname")
+	require.Equal(t, "web-0\n", output)
+	if p.cgroup != nil {
+		output, _ = executes(t, p, "cat", "/proc/self/cgroup")
+		require.NotContains(t, output, p.cgroup.name)
+	}
+}
+
+// visible counts the processes that one in the container "main" sees.
+func visible(t *testing.T, p *Pod) int {
+	output, _ := executes(t, p, "list", "/proc")
+	found := 0
+	for _, name := range strings.Fields(output) {
+		if name[0] >= '0' && name[0] <= '9' {
+			found++
+		}
+	}
+	return found
+}
+
+func TestContainersOfAPodShareNetworkButNotProcesses(t *testing.T) {
+	p := newPod(t, newRuntime(t))
+	sleeping(t, p, nil)
+	other := command("sleep")
+	other.Name = "other"
+	_, err := p.Run(t.Context(), other)
+	require.NoError(t, err)
+	require.Equal(t, 2, visible(t, p), "the container's process and the one that asks")
+	_, exit := executes(t, p, "killall")
+	require.Equal(t, Exit{}, exit)
+	require.Len(t, p.calls.processes, 2, "the other container is still there")
+}
+
+func TestReadOnlyRoot(t *testing.T) {
+	p := newPod(t, newRuntime(t))
+	require.NoError(t, p.SetVolume("data", Volume{}))
+	sleeping(t, p, func(c *ContainerSpec) {
+		c.ReadOnlyRoot = true
+		c.Mounts = []Mount{{Volume: "data", Path: "/data/deep"}}
+		c.Files = map[string][]byte{"/etc/hosts": []byte("127.0.0.1 localhost\n")}
+	})
+	output, exit := executes(t, p, "write", "/etc/new", "x")
+	require.Contains(t, output, "read-only file system")
+	require.Equal(t, 1, exit.Code)
+	_, exit = executes(t, p, "write", "/data/deep/new", "x")
+	require.Equal(t, Exit{}, exit)
+	output, _ = executes(t, p, "cat", "/etc/hosts")
+	require.Equal(t, "127.0.0.1 localhost\n", output)
+	output, _ = executes(t, p, "write", "/proc/sys/kernel/hostname", "x")
+	require.Contains(t, output, "read-only file system")
+}
+
+func TestWritableRoot(t *testing.T) {
+	p := newPod(t, newRuntime(t))
+	sleeping(t, p, nil)
+	output, exit := executes(t, p, "remake", "/lower")
+	require.Equal(t, "0\n", output, "a folder of the image made again is empty")
+	require.Equal(t, Exit{}, exit)
+}
+
+func TestUsersAndGroups(t *testing.T) {
+	r := newRuntime(t)
+	p := newPod(t, r)
+	for _, user := range []int64{0, 1000, 65534, 1000650000} {
+		spec := command("ids")
+		spec.User, spec.Group, spec.Groups = user, user, []int64{7}
+		if user > highest {
+			spec.Groups = nil
+		}
+		output, exit := runs(t, p, spec)
+		require.Equal(t, Exit{}, exit, output)
+		fields := strings.Fields(output)
+		require.Equal(t, fields[0], fields[1])
+		if user <= highest && r.support.Mapping == MappingRange {
+			require.Contains(t, output, "[7]")
+		}
+		sleeping(t, p, func(c *ContainerSpec) { c.Name, c.User, c.Group = "main", user, user })
+		executed, _ := executes(t, p, "ids")
+		require.Equal(t, fields[:2], strings.Fields(executed)[:2])
+		output, _ = executes(t, p, "cat", "/proc/1/environ")
+		require.Contains(t, output, "PATH=", "one's own processes can be read")
+		stop(t, p, "main")
+	}
+}
+
+const highest = 65535
+
+// stop ends a container.
+func stop(t *testing.T, p *Pod, name string) {
+	p.calls.mu.Lock()
+	var all []*Process
+	for _, process := range p.calls.processes {
+		if process.main {
+			all = append(all, process)
+		}
+	}
+	p.calls.mu.Unlock()
+	for _, process := range all {
+		require.NoError(t, process.Signal(9))
+		_, err := waits(t, process)
+		require.NoError(t, err, name)
+	}
+}
+
+func TestCapabilities(t *testing.T) {
+	p := newPod(t, newRuntime(t))
+	for _, try := range []struct {
+		user                 int64
+		bounding, effective  string
+		noNewPrivileges      bool
+		unconfined           bool
+		privileges, filtered string
+	}{
+		{0, "0000000000000401", "0000000000000401", false, false, "0", "2"},
+		{1000, "0000000000000401", "0000000000000000", true, false, "1", "2"},
+		{1000, "0000000000000401", "0000000000000000", true, true, "1", "0"},
+	} {
+		spec := command("cat", "/proc/self/status")
+		spec.User, spec.Group, spec.NoNewPrivileges, spec.Unconfined = try.user, try.user, try.noNewPrivileges, try.unconfined
+		spec.Capabilities = []string{"CHOWN", "CAP_NET_BIND_SERVICE"}
+		output, _ := runs(t, p, spec)
+		for name, want := range map[string]string{
+			"CapBnd": try.bounding, "CapEff": try.effective, "CapPrm": try.effective, "CapInh": "0000000000000000",
+			"CapAmb": "0000000000000000", "NoNewPrivs": try.privileges, "Seccomp": try.filtered,
+		} {
+			require.Contains(t, output, name+":\t"+want+"\n")
+		}
+		spec.Args = []string{"probe", "sleep"}
+		process, err := p.Run(t.Context(), spec)
+		require.NoError(t, err)
+		executed, _ := executes(t, p, "cat", "/proc/self/status")
+		require.Contains(t, executed, "CapBnd:\t"+try.bounding+"\n")
+		require.Contains(t, executed, "CapEff:\t"+try.effective+"\n")
+		require.Contains(t, executed, "Seccomp:\t"+try.filtered+"\n")
+		require.Contains(t, executed, "NoNewPrivs:\t"+try.privileges+"\n")
+		require.NoError(t, process.Signal(9))
+		_, err = waits(t, process)
+		require.NoError(t, err)
+	}
+}
+
+func TestRefusedCalls(t *testing.T) {
+	p := newPod(t, newRuntime(t))
+	output, exit := runs(t, p, command("calls"))
+	require.Equal(t, Exit{}, exit)
+	require.Equal(t, "unshare: 1\nclone: 1\nclone3: 38\nmount: 1\nkeyctl: 1\nkexec: 1\nvsock: 1\nlater: 38\n", output)
+}
+
+// TestHostileImages makes images whose paths, links and whiteouts point out of them.
+func TestHostileImages(t *testing.T) {
+	folder := t.TempDir()
+	probe, err := os.ReadFile(filepath.Join(built, "probe"))
+	require.NoError(t, err)
+	base := archive(
+		tar.Header{Name: "bin/probe", Mode: 0o755, PAXRecords: content(string(probe))},
+		tar.Header{Name: "../../escaped", Mode: 0o644, PAXRecords: content("x")},
+		tar.Header{Name: "/absolute", Mode: 0o644, PAXRecords: content("x")},
+		tar.Header{Name: "out", Typeflag: tar.TypeSymlink, Linkname: "../../.."},
+		tar.Header{Name: "out/through", Mode: 0o644, PAXRecords: content("x")},
+		tar.Header{Name: "hard", Typeflag: tar.TypeLink, Linkname: "../../absolute"},
+		tar.Header{Name: "volumes/data/", Typeflag: tar.TypeDir, Mode: 0o755},
+		tar.Header{Name: "etc", Typeflag: tar.TypeSymlink, Linkname: "/volumes/data"},
+		tar.Header{Name: "device", Typeflag: tar.TypeChar, Devmajor: 1, Devminor: 3},
+		tar.Header{Name: "gone/a", Mode: 0o644, PAXRecords: content("x")},
+		tar.Header{Name: "hidden/a", Mode: 0o644, PAXRecords: content("x")},
+	)
+	upper := archive(
+		tar.Header{Name: "gone/.wh.a", Mode: 0o644},
+		tar.Header{Name: "hidden/b", Mode: 0o644, PAXRecords: content("x")},
+		tar.Header{Name: "hidden/.wh..wh..opq", Mode: 0o644},
+	)
+	hostile := archive(tar.Header{Name: ".wh...", Mode: 0o644})
+	devices := archive(tar.Header{Name: "dev", Typeflag: tar.TypeSymlink, Linkname: "/bin"})
+	require.NoError(t, os.WriteFile(folder+"/links.tar", save(base, upper), 0o644))
+	require.NoError(t, os.WriteFile(folder+"/whiteout.tar", save(base, hostile), 0o644))
+	require.NoError(t, os.WriteFile(folder+"/devices.tar", save(base, devices), 0o644))
+	require.NoError(t, os.WriteFile(folder+"/none.tar", []byte("no archive at all"), 0o644))
+
+	for _, copies := range []bool{false, true} {
+		r := newRuntime(t)
+		if copies {
+			r.store.copies = map[string]*layers{}
+		}
+		r.Images = map[string]string{"probe": folder + "/links.tar"}
+		for _, name := range []string{"whiteout", "devices", "none"} {
+			r.Images[name] = folder + "/" + name + ".tar"
+		}
+		p := newPod(t, r)
+		require.NoError(t, p.SetVolume("data", Volume{Files: map[string]File{"secret": {Data: []byte("s")}}}))
+		spec := command("list", "/")
+		spec.Files = map[string][]byte{"/etc/hosts": []byte("x")}
+		output, exit := runs(t, p, spec)
+		require.Equal(t, Exit{}, exit, output)
+		require.Subset(t, strings.Fields(output), []string{"absolute", "bin", "escaped", "hard", "through", "volumes"})
+		require.NotContains(t, output, "device")
+		for folder, want := range map[string]string{"/gone": "", "/hidden": "b\n", "/volumes/data": ""} {
+			output, _ = runs(t, p, command("list", folder))
+			require.Equal(t, want, output, "%s is the image's own, and as the image has it", folder)
+		}
+		for _, image := range []string{"whiteout", "devices", "none"} {
+			spec := command("true")
+			spec.Image = image
+			_, err := p.Run(t.Context(), spec)
+			require.Error(t, err, image)
+		}
+	}
+	_, err = os.Stat("/escaped")
+	require.ErrorIs(t, err, os.ErrNotExist)
+}
+
+// TestImagesCopied is for kernels whose overlays do not do.
+func TestImagesCopied(t *testing.T) {
+	r := newRuntime(t)
+	r.store.copies = map[string]*layers{}
+	p := newPod(t, r)
+	sleeping(t, p, func(c *ContainerSpec) { c.Disk = 8 << 20 })
+	output, exit := executes(t, p, "fill", "/tmp/full")
+	require.Equal(t, 1, exit.Code)
+	require.Contains(t, output, "no space left on device")
+	output, _ = executes(t, p, "stat", "/tmp")
+	require.Contains(t, output, "dtrwxrwxrwx")
+}

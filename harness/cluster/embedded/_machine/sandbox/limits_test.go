@@ -1,0 +1,99 @@
+package sandbox
+
+import (
+	"bufio"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
+)
+
+func TestAForkBombStops(t *testing.T) {
+	r := newRuntime(t)
+	spec := podSpec()
+	spec.PIDs = 200
+	p, err := r.Start(t.Context(), spec)
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, p.Close()) })
+	reader, writer, err := os.Pipe()
+	require.NoError(t, err)
+	defer reader.Close()
+	bomb := command("bomb")
+	bomb.Stdout = writer
+	_, err = p.Run(t.Context(), bomb)
+	require.NoError(t, writer.Close())
+	require.NoError(t, err)
+	line, err := bufio.NewReader(reader).ReadString('\n')
+	require.NoError(t, err)
+	require.Contains(t, line, "stopped after")
+
+	process, err := p.Exec(t.Context(), "main", ExecSpec{Args: []string{"probe", "true"}})
+	if err == nil {
+		_, err = waits(t, process)
+		require.NoError(t, err)
+	} else {
+		require.ErrorContains(t, err, "resource temporarily unavailable")
+	}
+	require.False(t, p.ended(), "the agent lives on")
+
+	other := newPod(t, r)
+	output, exit := runs(t, other, command("echo", "unharmed"))
+	require.Equal(t, "unharmed\n", output)
+	require.Equal(t, Exit{}, exit)
+}
+
+func TestAMemoryHogIsKilled(t *testing.T) {
+	r := newRuntime(t)
+	p := newPod(t, r)
+	spec := command("hog", "400")
+	spec.Memory = 64 << 20
+	output, exit := runs(t, p, spec)
+	require.Equal(t, Exit{Code: 137, Signal: unix.SIGKILL, OOMKilled: true}, exit, output)
+	require.NotContains(t, output, "had")
+
+	spec = command("hog", "10")
+	spec.Memory = 256 << 20
+	output, exit = runs(t, p, spec)
+	require.Equal(t, Exit{}, exit, output)
+}
+
+func TestOnlyTheGreedyProcessIsKilled(t *testing.T) {
+	p := newPod(t, newRuntime(t))
+	spec := command("hog-child", "400")
+	spec.Memory = 64 << 20
+	output, exit := runs(t, p, spec)
+	require.Contains(t, output, "child: signal: killed")
+	require.Equal(t, Exit{}, exit, "the first process lives on")
+}
+
+func TestAKilledProcessIsNotTakenForOneOverItsLimit(t *testing.T) {
+	p := newPod(t, newRuntime(t))
+	spec := command("sleep")
+	spec.Memory = 64 << 20
+	process, err := p.Run(t.Context(), spec)
+	require.NoError(t, err)
+	require.NoError(t, process.Signal(unix.SIGKILL))
+	exit, err := waits(t, process)
+	require.NoError(t, err)
+	require.Equal(t, Exit{Code: 137, Signal: unix.SIGKILL}, exit)
+}
+
+func TestDiskFillersStop(t *testing.T) {
+	p := newPod(t, newRuntime(t))
+	require.NoError(t, p.SetVolume("data", Volume{SizeLimit: 4 << 20}))
+	sleeping(t, p, func(c *ContainerSpec) {
+		c.Disk = 8 << 20
+		c.Mounts = []Mount{{Volume: "data", Path: "/data"}}
+	})
+	for file, room := range map[string]string{"/tmp/full": "7", "/data/full": "4", "/dev/full-up": "1", "/dev/shm/full": "64"} {
+		output, exit := executes(t, p, "fill", file)
+		require.Equal(t, 1, exit.Code)
+		require.Contains(t, output, "no space left on device")
+		count := strings.Fields(output)[0]
+		if file != "/tmp/full" {
+			require.Equal(t, room, count, file)
+		}
+	}
+}

@@ -1,0 +1,117 @@
+package sandbox
+
+import (
+	"context"
+	"io"
+	"net"
+	"os"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestListenersInsideAPod(t *testing.T) {
+	p := newPod(t, newRuntime(t))
+	listener, err := p.Listen("tcp", service+":443")
+	require.NoError(t, err)
+	go func() {
+		for {
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			io.WriteString(conn, conn.RemoteAddr().(*net.TCPAddr).IP.String())
+			conn.Close()
+		}
+	}()
+	sleeping(t, p, func(c *ContainerSpec) { c.User, c.Group = 1000, 1000 })
+	output, _ := executes(t, p, "dial", service+":443")
+	require.Equal(t, service, output, "the kernel picks the same address for what is local")
+
+	packets, err := p.ListenPacket("udp", service+":53")
+	require.NoError(t, err)
+	go func() {
+		buffer := make([]byte, 100)
+		n, from, err := packets.ReadFrom(buffer)
+		if err == nil {
+			packets.WriteTo(append([]byte("you said "), buffer[:n]...), from)
+		}
+	}()
+	output, _ = executes(t, p, "send", service+":53", "hello")
+	require.Equal(t, "you said hello", output)
+
+	_, err = p.Listen("tcp", "10.0.0.1:1")
+	require.ErrorContains(t, err, "cannot assign requested address")
+	_, err = p.Listen("unix", "x")
+	require.ErrorContains(t, err, "unknown network")
+}
+
+func TestDialIntoAPod(t *testing.T) {
+	p := newPod(t, newRuntime(t))
+	spec := command("serve", own+":80", "from inside")
+	spec.User, spec.Group = 1000, 1000 // ports below 1024 are free to all, as with containerd
+	_, err := p.Run(t.Context(), spec)
+	require.NoError(t, err)
+	var conn net.Conn
+	eventually(t, "the server answers", func() bool {
+		conn, err = p.Dial(t.Context(), "tcp", own+":80")
+		return err == nil
+	})
+	content, err := io.ReadAll(conn)
+	require.NoError(t, err)
+	require.NoError(t, conn.Close())
+	require.Equal(t, "from inside", string(content))
+	_, err = p.Dial(t.Context(), "tcp", own+":81")
+	require.ErrorContains(t, err, "connection refused")
+	_, err = p.Dial(t.Context(), "tcp", "192.0.2.1:80")
+	require.ErrorContains(t, err, "network is unreachable")
+}
+
+func TestTheHostsLoopbackIsNotAPods(t *testing.T) {
+	outside, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer outside.Close()
+	p := newPod(t, newRuntime(t))
+	output, _ := runs(t, p, command("dial", outside.Addr().String()))
+	require.Contains(t, output, "connection refused")
+}
+
+func TestACancelledStartLeavesNothing(t *testing.T) {
+	r := newRuntime(t)
+	p := newPod(t, r)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, err := p.Run(ctx, command("sleep"))
+	require.ErrorIs(t, err, context.Canceled)
+	eventually(t, "the container ended", func() bool {
+		_, err := p.Run(context.Background(), command("true"))
+		return err == nil
+	})
+	_, err = r.Start(ctx, podSpec())
+	require.Error(t, err)
+}
+
+func TestClosingEndsListenersAndCalls(t *testing.T) {
+	p := newPod(t, newRuntime(t))
+	listener, err := p.Listen("tcp", own+":80")
+	require.NoError(t, err)
+	process, err := p.Run(t.Context(), command("sleep"))
+	require.NoError(t, err)
+	require.NoError(t, p.Close())
+	_, err = listener.Accept()
+	require.ErrorIs(t, err, net.ErrClosed)
+	_, err = process.Wait()
+	require.ErrorIs(t, err, ErrGone)
+	_, err = p.Run(t.Context(), command("true"))
+	require.ErrorIs(t, err, ErrGone)
+	require.ErrorIs(t, p.SetVolume("x", Volume{}), ErrGone)
+	require.NoError(t, p.Close(), "a second time")
+	select {
+	case <-p.Done():
+	case <-time.After(time.Second):
+		require.Fail(t, "Done is not closed")
+	}
+	_, err = os.Stat("/proc/self")
+	require.NoError(t, err)
+}

@@ -1,0 +1,66 @@
+package sandbox
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// Sweep removes the empty cgroups that pods of killed nodes left, those whose names begin with Runtime.Prefix. Pods that run are not touched.
+func (r *Runtime) Sweep() error {
+	places, err := hierarchies()
+	if err != nil {
+		return nil // no place for cgroups: none can be left
+	}
+	var failures []error
+	for _, place := range places {
+		for _, parent := range place.folders() {
+			left, err := filepath.Glob(filepath.Join(parent, r.prefix()+"-*"))
+			failures = append(failures, err)
+			for _, folder := range left {
+				if err := removeLeft(folder); !errors.Is(err, unix.EBUSY) {
+					failures = append(failures, err)
+				}
+			}
+		}
+	}
+	return errors.Join(failures...)
+}
+
+// removeLeft removes a pod's cgroup unless its agent runs.
+func removeLeft(folder string) error {
+	if setting(filepath.Join(folder, agentFolder, "cgroup.procs")) != "" {
+		return fmt.Errorf("%s is in use: %w", folder, unix.EBUSY)
+	}
+	return removeTree(folder, 0)
+}
+
+// removeTree removes a cgroup and those in it. The kernel may take a moment to let go of one whose processes ended.
+func removeTree(folder string, patience time.Duration) error {
+	deadline := time.Now().Add(patience)
+	for {
+		entries, err := os.ReadDir(folder)
+		if errors.Is(err, os.ErrNotExist) {
+			return nil
+		}
+		for _, entry := range entries {
+			if entry.IsDir() {
+				if err := removeTree(filepath.Join(folder, entry.Name()), time.Until(deadline)); err != nil {
+					return err
+				}
+			}
+		}
+		err = unix.Rmdir(folder)
+		if err == nil || errors.Is(err, unix.ENOENT) {
+			return nil
+		}
+		if !errors.Is(err, unix.EBUSY) || time.Now().After(deadline) {
+			return fmt.Errorf("removing the cgroup %s: %w", folder, err)
+		}
+		time.Sleep(2 * time.Millisecond)
+	}
+}

@@ -1,0 +1,259 @@
+// Command probe is what the tests of package sandbox run in containers.
+package main
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/signal"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+)
+
+func main() {
+	arguments := append(os.Args[1:], "", "")
+	command, ok := commands[arguments[0]]
+	if !ok {
+		fmt.Fprintln(os.Stderr, "probe: no command", arguments[0])
+		os.Exit(2)
+	}
+	if err := command(arguments[1], arguments[2]); err != nil {
+		fmt.Println("error:", err)
+		os.Exit(1)
+	}
+}
+
+var commands = map[string]func(a, b string) error{
+	"true":  func(string, string) error { return nil },
+	"sleep": func(string, string) error { time.Sleep(time.Hour); return nil },
+	"exit": func(code, _ string) error {
+		number, err := strconv.Atoi(code)
+		if err != nil {
+			return err
+		}
+		os.Exit(number)
+		return nil
+	},
+	"echo": func(text, _ string) error { fmt.Println(text); return nil },
+	"env": func(string, string) error {
+		fmt.Println(strings.Join(os.Environ(), "\n"))
+		return nil
+	},
+	"cat": func(file, _ string) error {
+		content, err := os.ReadFile(file)
+		fmt.Print(string(content))
+		return err
+	},
+	"copy": func(string, string) error { _, err := io.Copy(os.Stdout, os.Stdin); return err },
+	"write": func(file, text string) error {
+		return os.WriteFile(file, []byte(text), 0o644)
+	},
+	"list": func(folder, _ string) error {
+		entries, err := os.ReadDir(folder)
+		for _, entry := range entries {
+			fmt.Println(entry.Name())
+		}
+		return err
+	},
+	"stat": func(file, _ string) error {
+		about, err := os.Lstat(file)
+		if err != nil {
+			return err
+		}
+		there := about.Sys().(*syscall.Stat_t)
+		fmt.Println(about.Mode(), there.Uid, there.Gid)
+		return nil
+	},
+	"link":   func(target, name string) error { return os.Symlink(target, name) },
+	"remake": func(folder, _ string) error { return remake(folder) },
+	"ids": func(string, string) error {
+		groups, err := os.Getgroups()
+		fmt.Println(os.Getuid(), os.Getgid(), groups)
+		return err
+	},
+	"catch": func(string, string) error {
+		caught := make(chan os.Signal, 1)
+		signal.Notify(caught, syscall.SIGTERM)
+		fmt.Println("ready")
+		<-caught
+		os.Exit(42)
+		return nil
+	},
+	"killall": func(string, string) error {
+		if err := syscall.Kill(-1, syscall.SIGKILL); err != nil && err != syscall.ESRCH {
+			return err
+		}
+		return nil
+	},
+	"spew": func(string, string) error {
+		line := []byte(strings.Repeat("x", 1023) + "\n")
+		for {
+			if _, err := os.Stdout.Write(line); err != nil {
+				return err
+			}
+		}
+	},
+	"hog":       hog,
+	"hog-child": func(size, _ string) error { return child("hog", size) },
+	"bomb":      bomb,
+	"fill":      fill,
+	"serve":     serve,
+	"dial":      dial,
+	"send":      send,
+	"terminal":  terminal,
+	"orphan":    func(marker, _ string) error { return spawn(nil, "sleep", marker) },
+	"calls":     calls,
+	"files": func(string, string) error {
+		entries, err := os.ReadDir("/proc/self/fd")
+		fmt.Println(len(entries))
+		return err
+	},
+}
+
+func remake(folder string) error {
+	if err := os.RemoveAll(folder); err != nil {
+		return err
+	}
+	if err := os.Mkdir(folder, 0o755); err != nil {
+		return err
+	}
+	entries, err := os.ReadDir(folder)
+	fmt.Println(len(entries))
+	return err
+}
+
+var standard = []*os.File{os.Stdin, os.Stdout, os.Stderr}
+
+func self(files []*os.File, arguments ...string) (*os.Process, error) {
+	return os.StartProcess("/proc/self/exe", append([]string{"probe"}, arguments...), &os.ProcAttr{Files: files})
+}
+
+// child waits for one and reports as a shell does.
+func child(arguments ...string) error {
+	process, err := self(standard, arguments...)
+	if err != nil {
+		return err
+	}
+	state, err := process.Wait()
+	if err != nil {
+		return err
+	}
+	fmt.Println("child:", state)
+	time.Sleep(100 * time.Millisecond)
+	os.Exit(0)
+	return nil
+}
+
+func spawn(files []*os.File, arguments ...string) error {
+	process, err := self(files, arguments...)
+	if err != nil {
+		return err
+	}
+	return process.Release()
+}
+
+func hog(size, _ string) error {
+	mebibytes, err := strconv.Atoi(size)
+	if err != nil {
+		return err
+	}
+	var all [][]byte
+	for range mebibytes {
+		piece := make([]byte, 1<<20)
+		for i := 0; i < len(piece); i += 4096 {
+			piece[i] = 1
+		}
+		all = append(all, piece)
+		time.Sleep(time.Millisecond)
+	}
+	fmt.Println("had", len(all))
+	time.Sleep(200 * time.Millisecond)
+	return nil
+}
+
+// bomb starts processes until it cannot, and says how many there were.
+func bomb(string, string) error {
+	for count := 0; count < 5000; count++ {
+		if err := spawn(standard, "sleep"); err != nil {
+			fmt.Println("stopped after", count)
+			time.Sleep(time.Hour)
+		}
+	}
+	fmt.Println("not stopped")
+	return nil
+}
+
+func fill(file, _ string) error {
+	opened, err := os.Create(file)
+	if err != nil {
+		return err
+	}
+	block := make([]byte, 1<<20)
+	for count := 0; ; count++ {
+		if _, err := opened.Write(block); err != nil {
+			fmt.Println(count)
+			return err
+		}
+	}
+}
+
+// serve answers one connection.
+func serve(address, text string) error {
+	listener, err := net.Listen("tcp", address)
+	if err != nil {
+		return err
+	}
+	fmt.Println("ready")
+	for {
+		conn, err := listener.Accept()
+		if err != nil {
+			return err
+		}
+		fmt.Fprint(conn, text)
+		conn.Close()
+	}
+}
+
+func dial(address, _ string) error {
+	conn, err := net.DialTimeout("tcp", address, 2*time.Second)
+	if err != nil {
+		return err
+	}
+	content, err := io.ReadAll(conn)
+	fmt.Print(string(content))
+	return err
+}
+
+func send(address, text string) error {
+	conn, err := net.Dial("udp", address)
+	if err != nil {
+		return err
+	}
+	if _, err := conn.Write([]byte(text)); err != nil {
+		return err
+	}
+	answer := make([]byte, 100)
+	n, err := conn.Read(answer)
+	fmt.Print(string(answer[:n]))
+	return err
+}
+
+// terminal says the size of the controlling one for each line it reads.
+func terminal(string, string) error {
+	tty, err := os.OpenFile("/dev/tty", os.O_RDWR, 0)
+	if err != nil {
+		return err
+	}
+	for lines := bufio.NewScanner(os.Stdin); lines.Scan(); {
+		rows, cols, err := size(tty)
+		if err != nil {
+			return err
+		}
+		fmt.Println(lines.Text(), rows, cols)
+	}
+	return nil
+}

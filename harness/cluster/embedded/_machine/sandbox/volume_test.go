@@ -1,0 +1,151 @@
+package sandbox
+
+import (
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestVolumeFilesAreReplacedAtOnce(t *testing.T) {
+	p := newPod(t, newRuntime(t))
+	set := func(token string, more ...string) {
+		files := map[string]File{"token": {Data: []byte(token)}, "dir/key": {Data: []byte(token), Mode: 0o400}}
+		for _, name := range more {
+			files[name] = File{Data: []byte(token)}
+		}
+		require.NoError(t, p.SetVolume("token", Volume{Files: files}))
+	}
+	set("first", "gone")
+	sleeping(t, p, func(c *ContainerSpec) {
+		c.Mounts = []Mount{
+			{Volume: "token", Path: "/var/run/token", ReadOnly: true},
+			{Volume: "token", SubPath: "token", Path: "/single", ReadOnly: true},
+		}
+	})
+	output, _ := executes(t, p, "cat", "/var/run/token/token")
+	require.Equal(t, "first", output)
+	output, _ = executes(t, p, "write", "/var/run/token/token", "x")
+	require.Contains(t, output, "read-only")
+	set("second")
+	output, _ = executes(t, p, "cat", "/var/run/token/dir/key")
+	require.Equal(t, "second", output)
+	output, _ = executes(t, p, "cat", "/single")
+	require.Equal(t, "first", output, "a subPath stays, as with the kubelet")
+	output, _ = executes(t, p, "list", "/var/run/token")
+	names := strings.Fields(output)
+	require.Len(t, names, 4)
+	require.Regexp(t, `^\.\.\d{4}_\d\d_\d\d_\d\d_\d\d_\d\d\.\d+$`, names[0])
+	require.Equal(t, []string{"..data", "dir", "token"}, names[1:])
+	output, _ = executes(t, p, "stat", "/var/run/token/..data/dir/key")
+	require.Contains(t, output, "-r--------")
+}
+
+func TestVolumeFilesAreNeverMissing(t *testing.T) {
+	p := newPod(t, newRuntime(t))
+	require.NoError(t, p.SetVolume("v", Volume{Files: map[string]File{"f": {Data: []byte("x")}}}))
+	sleeping(t, p, func(c *ContainerSpec) { c.Mounts = []Mount{{Volume: "v", Path: "/v"}} })
+	var writing sync.WaitGroup
+	writing.Go(func() {
+		for range 50 {
+			if err := p.SetVolume("v", Volume{Files: map[string]File{"f": {Data: []byte("x")}}}); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+	for range 30 {
+		output, _ := executes(t, p, "cat", "/v/f")
+		require.Equal(t, "x", output)
+	}
+	writing.Wait()
+}
+
+func TestBadVolumes(t *testing.T) {
+	p := newPod(t, newRuntime(t))
+	for _, name := range []string{"", "..", "a/b"} {
+		require.Error(t, p.SetVolume(name, Volume{}), name)
+	}
+	for _, file := range []string{"../x", "/x", "a/../../x", "..data", "a//b", "."} {
+		require.Error(t, p.SetVolume("v", Volume{Files: map[string]File{file: {}}}), file)
+	}
+	spec := command("true")
+	spec.Mounts = []Mount{{Volume: "missing", Path: "/x"}}
+	_, err := p.Run(t.Context(), spec)
+	require.ErrorContains(t, err, "no such volume")
+}
+
+func TestSubPathsStayInTheVolume(t *testing.T) {
+	p := newPod(t, newRuntime(t))
+	require.NoError(t, p.SetVolume("data", Volume{}))
+	mounted := func(c *ContainerSpec) { c.Mounts = []Mount{{Volume: "data", Path: "/data"}} }
+	spec := command("link", "/../..", "/data/out")
+	mounted(&spec)
+	_, exit := runs(t, p, spec)
+	require.Equal(t, Exit{}, exit)
+	for _, subPath := range []string{"out", "out/etc", "../x", "/../x"} {
+		spec := command("true")
+		spec.Mounts = []Mount{{Volume: "data", SubPath: subPath, Path: "/sub"}}
+		_, err := p.Run(t.Context(), spec)
+		require.Error(t, err, subPath)
+	}
+	spec = command("write", "/sub/file", "x")
+	spec.Mounts = []Mount{{Volume: "data", SubPath: "a/b", Path: "/sub"}}
+	_, exit = runs(t, p, spec)
+	require.Equal(t, Exit{}, exit)
+	content, err := p.ReadVolume("data", "a/b/file", 10)
+	require.NoError(t, err)
+	require.Equal(t, "x", string(content))
+	_, err = p.ReadVolume("data", "out/proc/version", 10)
+	require.Error(t, err)
+}
+
+func TestMountsInMounts(t *testing.T) {
+	p := newPod(t, newRuntime(t))
+	require.NoError(t, p.SetVolume("outer", Volume{}))
+	require.NoError(t, p.SetVolume("inner", Volume{Files: map[string]File{"f": {Data: []byte("x")}}}))
+	sleeping(t, p, func(c *ContainerSpec) {
+		c.Mounts = []Mount{{Volume: "inner", Path: "/etc/deep/inner"}, {Volume: "outer", Path: "/etc"}}
+		c.Files = map[string][]byte{"/etc/hosts": []byte("x")}
+		c.Dir = "/etc/work"
+	})
+	output, _ := executes(t, p, "cat", "/etc/deep/inner/f")
+	require.Equal(t, "x", output)
+	output, _ = executes(t, p, "list", "/etc")
+	require.Equal(t, "deep\nwork\n", output, "files of the container are not put into a volume")
+}
+
+func TestTerminationMessages(t *testing.T) {
+	p := newPod(t, newRuntime(t))
+	require.NoError(t, p.SetVolume("log", Volume{Files: map[string]File{"log": {Mode: 0o666}}}))
+	spec := command("write", "/dev/termination-log", "because")
+	spec.User, spec.Group = 1000, 1000
+	spec.Mounts = []Mount{{Volume: "log", SubPath: "log", Path: "/dev/termination-log"}}
+	_, exit := runs(t, p, spec)
+	require.Equal(t, Exit{}, exit)
+	content, err := p.ReadVolume("log", "log", 4)
+	require.NoError(t, err)
+	require.Equal(t, "ause", string(content))
+}
+
+func TestVolumeOwners(t *testing.T) {
+	r := newRuntime(t)
+	p := newPod(t, r)
+	require.NoError(t, p.SetVolume("empty", Volume{Group: 2000}))
+	require.NoError(t, p.SetVolume("files", Volume{Group: 2000, Files: map[string]File{"f": {Mode: 0o600, User: 1000}}}))
+	sleeping(t, p, func(c *ContainerSpec) {
+		c.User, c.Group, c.Groups = 1000, 1000, []int64{2000}
+		c.Mounts = []Mount{{Volume: "empty", Path: "/empty"}, {Volume: "files", Path: "/files"}}
+	})
+	_, exit := executes(t, p, "write", "/empty/f", "x")
+	require.Equal(t, Exit{}, exit)
+	_, exit = executes(t, p, "cat", "/files/f")
+	require.Equal(t, Exit{}, exit)
+	if r.support.Mapping == MappingSingle {
+		return
+	}
+	for file, want := range map[string]string{"/empty": "dgrwxrwxrwx 0 2000\n", "/empty/f": "-rw-r--r-- 1000 2000\n", "/files/..data/f": "-rw-r----- 1000 2000\n"} {
+		output, _ := executes(t, p, "stat", file)
+		require.Equal(t, want, output, file)
+	}
+}

@@ -1,0 +1,103 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"k8s.io/klog/v2"
+
+	"rolecall.build/machine/controlplane"
+)
+
+// shutdownTimeout is what pods and a start that is under way get to end. The
+// kernel kills what is left of them with this process.
+const shutdownTimeout = 1500 * time.Millisecond
+
+var errAsked = errors.New("asked to end")
+
+// serve runs a machine until it is told to end, which is no error.
+func serve(args []string) error {
+	parent := newParent()
+	options, err := parseServeOptions(args)
+	if err != nil {
+		return err
+	}
+	if err := lockDir(options.Dir); err != nil {
+		return err
+	}
+	starting()
+	ctx, end := context.WithCancelCause(context.Background())
+	go watchSignals(end)
+	isReady := make(chan struct{})
+	go func() {
+		select {
+		case <-parent.gone():
+			end(errors.New("the program that waits for this machine has ended"))
+		case <-isReady:
+		}
+	}()
+
+	result := make(chan error, 1)
+	go func() {
+		result <- run(ctx, options, func() {
+			close(isReady)
+			parent.sayReady()
+			settle()
+		})
+	}()
+	select {
+	case err := <-result:
+		end(err)
+	case <-ctx.Done():
+		select {
+		case <-result:
+		case <-time.After(shutdownTimeout):
+		}
+	}
+	if err := controlplane.Clean(options.Dir); err != nil {
+		klog.ErrorS(err, "Cleaning up")
+	}
+	if cause := context.Cause(ctx); !errors.Is(cause, errAsked) {
+		return cause
+	}
+	return nil
+}
+
+// run starts everything, calls ready and returns when ctx is done and the pods
+// have ended, or when a part of the machine has ended by itself.
+func run(ctx context.Context, options serveOptions, ready func()) error {
+	plane, err := controlplane.Start(ctx, options.Config)
+	if err != nil {
+		return err
+	}
+	node := make(chan error, 1)
+	go func() { node <- runNode(ctx, options, plane) }()
+	if err := plane.WaitReady(ctx); err != nil {
+		return err
+	}
+	ready()
+	select {
+	case err := <-plane.Failed():
+		return err
+	case err := <-node:
+		return err
+	}
+}
+
+// watchSignals calls end at the first signal to end.
+func watchSignals(end context.CancelCauseFunc) {
+	signals := make(chan os.Signal, 4)
+	// A closed terminal or log does not end a machine. These two are caught, not
+	// ignored: what is ignored would be ignored in every pod too.
+	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP, syscall.SIGPIPE)
+	for s := range signals {
+		if s == syscall.SIGTERM || s == syscall.SIGINT {
+			end(errAsked)
+			return
+		}
+	}
+}

@@ -1,0 +1,147 @@
+package embedded
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/gofrs/flock"
+
+	"rolecall/harness/cluster/labimage"
+	"rolecall/manifests"
+)
+
+const (
+	machineLog = "machine.log"
+	lockFile   = "lock" // held by the machine as long as it lives; its pid is in it
+)
+
+const (
+	starts  = time.Minute     // the longest that a start may take
+	stops   = 5 * time.Second // the longest that an orderly end may take
+	looking = 20 * time.Millisecond
+)
+
+// launch starts the machine and waits until it says that it is ready. Until
+// then it lives no longer than this command: it dies when its standard input,
+// a pipe, ends.
+func (c *Cluster) launch(ctx context.Context, p programs, image string) error {
+	if err := os.MkdirAll(c.folder(), 0o700); err != nil {
+		return fmt.Errorf("making the cluster's folder: %w", err)
+	}
+	policy := filepath.Join(c.folder(), "audit-policy.yaml")
+	if err := os.WriteFile(policy, []byte(manifests.AuditPolicy), 0o600); err != nil {
+		return fmt.Errorf("writing the audit policy: %w; is the disk full?", err)
+	}
+	log, err := os.Create(filepath.Join(c.folder(), machineLog))
+	if err != nil {
+		return fmt.Errorf("writing the cluster's log: %w", err)
+	}
+	defer log.Close()
+	ready, tell, err := os.Pipe()
+	if err != nil {
+		return fmt.Errorf("starting the embedded cluster: %w", err)
+	}
+	defer ready.Close()
+
+	cmd := exec.Command(p.machine, "serve", "-dir", c.folder(), "-audit-policy", policy, "-image", labimage.Ref+"="+image, "-sandbox", p.agent)
+	cmd.Stderr, cmd.ExtraFiles = log, []*os.File{tell}
+	cmd.Dir = c.folder()
+	cmd.SysProcAttr = apart()
+	hold, err := cmd.StdinPipe()
+	if err == nil {
+		err = cmd.Start()
+	}
+	tell.Close()
+	if err != nil {
+		return fmt.Errorf("starting the embedded cluster: %w; type make doctor", err)
+	}
+	defer hold.Close()
+	return c.await(ctx, cmd, ready)
+}
+
+// await waits for the word "ready", the process's end, or the bound.
+func (c *Cluster) await(ctx context.Context, cmd *exec.Cmd, ready io.Reader) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, starts, fmt.Errorf("it was not ready within %s", starts))
+	defer cancel()
+	word := make(chan string, 1)
+	go func() {
+		said, _ := io.ReadAll(ready) // it ends with the process at the latest
+		word <- strings.TrimSpace(string(said))
+	}()
+	select {
+	case said := <-word:
+		if said == "ready" {
+			return cmd.Process.Release()
+		}
+		err := cmd.Wait()
+		return fmt.Errorf("starting the embedded cluster: its process ended: %w: %s; type make doctor", err, c.lastWords())
+	case <-ctx.Done():
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+		return fmt.Errorf("starting the embedded cluster: %w: %s", context.Cause(ctx), c.lastWords())
+	}
+}
+
+// lastWords is the last line of the machine's log.
+func (c *Cluster) lastWords() string {
+	text, _ := os.ReadFile(filepath.Join(c.folder(), machineLog))
+	lines := strings.Split(strings.TrimSpace(string(text)), "\n")
+	return lines[len(lines)-1]
+}
+
+// alive tells whether the machine lives: nothing else holds its lock.
+func (c *Cluster) alive() bool {
+	if _, err := os.Stat(c.lock()); err != nil {
+		return false
+	}
+	lock := flock.New(c.lock())
+	free, err := lock.TryRLock()
+	if free {
+		_ = lock.Unlock()
+	}
+	return err == nil && !free
+}
+
+func (c *Cluster) lock() string { return filepath.Join(c.folder(), lockFile) }
+
+// stop ends the machine, in order if it will, and waits until it has ended.
+func (c *Cluster) stop(ctx context.Context) error {
+	for _, signal := range []syscall.Signal{syscall.SIGTERM, syscall.SIGKILL} {
+		if !c.alive() {
+			return nil
+		}
+		text, err := os.ReadFile(c.lock())
+		if err != nil {
+			return fmt.Errorf("ending the embedded cluster: %w", err)
+		}
+		pid, err := strconv.Atoi(strings.TrimSpace(string(text)))
+		if err != nil {
+			return fmt.Errorf("ending the embedded cluster: its lock names no process: %w", err)
+		}
+		process, err := os.FindProcess(pid)
+		if err == nil {
+			err = process.Signal(signal)
+		}
+		if err != nil && !errors.Is(err, os.ErrProcessDone) {
+			return fmt.Errorf("ending the embedded cluster's process %d: %w", pid, err)
+		}
+		for deadline := time.Now().Add(stops); c.alive() && time.Now().Before(deadline); time.Sleep(looking) {
+			if ctx.Err() != nil {
+				return fmt.Errorf("ending the embedded cluster: %w", ctx.Err())
+			}
+		}
+	}
+	if c.alive() {
+		return errors.New("ending the embedded cluster: its process does not end; type make doctor")
+	}
+	return nil
+}

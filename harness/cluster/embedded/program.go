@@ -1,0 +1,111 @@
+package embedded
+
+import (
+	"context"
+	"embed"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"time"
+
+	"rolecall/harness/cluster/gobuild"
+	"rolecall/harness/cluster/pieces"
+	"rolecall/harness/progress"
+)
+
+// sources are the machine's Go module, which has a go.mod of its own so that
+// rolecall's stays light: machine.mod and machine.sum, since a folder with a
+// go.mod cannot be embedded. For the same reason its name begins with _, which
+// hides it from the go command.
+//
+//go:embed _machine
+var sources embed.FS
+
+const sourceFolder = "_machine"
+
+// programs are the compiled machine's files.
+type programs struct {
+	machine string // control plane, node and kubectl
+	agent   string // what holds a pod's name spaces
+}
+
+// machine is the compilation of both, and of no test.
+var machine = gobuild.Program{
+	Name: "machine", Packages: []string{".", "./sandbox/agent"},
+	Ldflags: pieces.KubernetesLdflags,
+	Content: content(), Write: writeModule, Usual: 6 * time.Minute,
+}
+
+// compile returns the machine's programs, which it compiles once for each
+// content of the sources.
+func compile(ctx context.Context, home string, display *progress.Display) (programs, error) {
+	folder, err := machine.Compile(ctx, filepath.Join(home, "machine"), runtime.GOARCH, display)
+	return programs{machine: filepath.Join(folder, "machine"), agent: filepath.Join(folder, "agent")}, err
+}
+
+// content is every source by name, in the embedded order, which is sorted.
+func content() (all []string) {
+	_ = each(func(name string, text []byte) error {
+		all = append(all, name, string(text))
+		return nil
+	})
+	return all
+}
+
+// writeModule lays the sources out as the go command wants them.
+func writeModule(_ context.Context, module string) error {
+	return each(func(name string, text []byte) error {
+		file := filepath.Join(module, filepath.FromSlash(name))
+		if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+			return err
+		}
+		return os.WriteFile(file, text, 0o644)
+	})
+}
+
+// each visits the sources under the names that the go command wants.
+func each(visit func(name string, text []byte) error) error {
+	names := map[string]string{"machine.mod": "go.mod", "machine.sum": "go.sum"}
+	return fs.WalkDir(sources, sourceFolder, func(file string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() {
+			return err
+		}
+		text, err := sources.ReadFile(file)
+		if err != nil {
+			return err
+		}
+		name := strings.TrimPrefix(file, sourceFolder+"/")
+		if other, found := names[path.Base(name)]; found {
+			name = other
+		}
+		return visit(name, text)
+	})
+}
+
+// Kubectl returns a folder that holds a kubectl command, for PATH. On Linux it
+// is the machine under another name.
+func Kubectl(ctx context.Context, home string, display *progress.Display) (string, error) {
+	if runtime.GOOS != "linux" {
+		return gobuild.Program{
+			Name: "kubectl", OS: runtime.GOOS, Packages: []string{"k8s.io/kubernetes/cmd/kubectl"},
+			Ldflags: pieces.KubernetesLdflags, Content: content(), Write: writeModule, Usual: 2 * time.Minute,
+		}.Compile(ctx, filepath.Join(home, "machine"), runtime.GOARCH, display)
+	}
+	built, err := compile(ctx, home, display)
+	if err != nil {
+		return "", err
+	}
+	folder := filepath.Join(filepath.Dir(built.machine), "kubectl")
+	if err := os.MkdirAll(folder, 0o755); err != nil {
+		return "", fmt.Errorf("making a folder for kubectl: %w", err)
+	}
+	if err := os.Symlink(built.machine, filepath.Join(folder, "kubectl")); err != nil && !errors.Is(err, fs.ErrExist) {
+		return "", fmt.Errorf("making a link for kubectl: %w", err)
+	}
+	return folder, nil
+}
