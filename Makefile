@@ -2,12 +2,13 @@
 
 # ---- What you may set ------------------------------------------------------
 
-CLUSTER    ?= auto#   auto, kind, existing (then CONTEXT=name, KUBECONFIG=file)
+CLUSTER    ?= auto#   auto, kind, embedded, existing (then CONTEXT=name, KUBECONFIG=file)
 SUBMISSION ?= work#   the learner's directory
 RESULTS    ?=#        a directory for results.json and junit.xml
 NAME       ?= rolecall#  the cluster's name
 CONTEXT    ?=#        with CLUSTER=existing: the context to work in
 YES        ?=#        1 answers yes to questions
+ARGS       ?=#        for make kubectl, such as ARGS="get pods"
 TESTFLAGS  ?=#        for go test, such as -v
 
 # ---- What follows ----------------------------------------------------------
@@ -15,7 +16,7 @@ TESTFLAGS  ?=#        for go test, such as -v
 rolecall := bin/rolecall
 flags     = -cluster "$(strip $(CLUSTER))" -name "$(strip $(NAME))" $(if $(strip $(CONTEXT)),-context "$(strip $(CONTEXT))" -kubeconfig "$(KUBECONFIG)") $(if $(YES),-yes)
 grade     = $(flags) -submission "$(strip $(SUBMISSION))" $(if $(strip $(RESULTS)),-results "$(strip $(RESULTS))")
-sources  := $(shell find . -name '*.go' -not -path './.*' -not -path './work/*') go.mod go.sum $(shell find manifests labs -type f -not -name '*.go')
+sources  := $(shell find . -name '*.go' -not -path './.*' -not -path './work/*') go.mod go.sum $(shell find manifests labs harness/cluster/embedded/_machine -type f -not -name '*.go')
 tested    = $(shell go list ./... 2>/dev/null | grep -v '/labs$$')
 packages := ./...
 staticcheck := honnef.co/go/tools/cmd/staticcheck@v0.8.2
@@ -23,13 +24,13 @@ revive      := github.com/mgechev/revive@v1.17.0
 
 .DEFAULT_GOAL := help
 .PHONY: help demo lab-1 lab-2 lab-3 lab-4 lab-5 walkthrough solution-1 solution-2 solution-3 solution-4 solution-5 \
-	reset up down status doctor test unit verify bench clean
+	reset up down status kubectl shell doctor test unit verify bench clean
 
 ## For learners
 
 help: ## this list
 	@awk '/^## /{printf "\n%s\n", substr($$0, 4)} /^[a-z][a-z0-9 -]*:.*## /{split($$0, a, ":.*## "); sub(/-1 .*-5/, "-1 to 5", a[1]); printf "  make %-15s %s\n", a[1], a[2]}' $(MAKEFILE_LIST)
-	@printf '\nVariables: CLUSTER=auto|kind|existing  SUBMISSION=dir  RESULTS=dir  NAME=cluster  CONTEXT=name\n'
+	@printf '\nVariables: CLUSTER=auto|kind|embedded|existing  SUBMISSION=dir  RESULTS=dir  NAME=cluster  CONTEXT=name\n'
 
 lab-1 lab-2 lab-3 lab-4 lab-5: $(rolecall) ## check one lab; the first time, get its starter
 	@$(rolecall) lab $(@:lab-%=%) $(grade)
@@ -53,6 +54,12 @@ down: $(rolecall) ## delete it
 
 status: $(rolecall) ## what is there
 	@$(rolecall) status $(flags)
+
+kubectl: $(rolecall) ## run kubectl on it, as in ARGS="get pods"; no install is needed
+	@$(rolecall) kubectl $(flags) -- $(ARGS)
+
+shell: $(rolecall) ## a shell with that kubectl
+	@$(rolecall) shell $(flags)
 
 reset: $(rolecall) ## take away all that is not part of a new one
 	@$(rolecall) reset $(flags)

@@ -15,22 +15,21 @@ import (
 )
 
 func (o *options) up(ctx context.Context) error {
-	lab, kind, err := o.Choose()
-	if err != nil {
-		return err
-	}
-	if kind == "existing" {
-		return errors.New("creating a cluster: CLUSTER=existing uses one that is up; type make lab-1 CLUSTER=existing CONTEXT=name")
-	}
 	release, err := o.Alone(ctx)
 	if err != nil {
 		return err
 	}
 	defer release()
+	lab, _, err := o.Own(ctx)
+	if err != nil {
+		return err
+	}
 	if err := lab.Up(ctx); err != nil {
 		return err
 	}
-	return o.status(ctx)
+	line, err := lab.Status(ctx)
+	fmt.Println(line)
+	return err
 }
 
 func (o *options) down(ctx context.Context) error {
@@ -39,19 +38,27 @@ func (o *options) down(ctx context.Context) error {
 		return err
 	}
 	defer release()
-	if err := o.Kind().Down(ctx); err != nil {
-		return err
+	for _, lab := range o.There() {
+		if err := lab.Down(ctx); err != nil {
+			return err
+		}
 	}
 	fmt.Printf("no cluster %s is left\n", o.Name)
 	return nil
 }
 
 func (o *options) status(ctx context.Context) error {
-	line, err := o.Kind().Status(ctx)
-	if err != nil {
-		return err
+	there := o.There()
+	if len(there) == 0 {
+		fmt.Println("no cluster; make up creates one")
 	}
-	fmt.Println(line)
+	for _, lab := range there {
+		line, err := lab.Status(ctx)
+		if err != nil {
+			return err
+		}
+		fmt.Println(line)
+	}
 	return nil
 }
 
@@ -63,7 +70,10 @@ func (o *options) reset(ctx context.Context) error {
 		return err
 	}
 	defer release()
-	lab := o.Kind()
+	lab, _, err := o.Own(ctx)
+	if err != nil {
+		return err
+	}
 	if err := lab.Up(ctx); err != nil {
 		return err
 	}
@@ -96,14 +106,25 @@ func (o *options) logs(ctx context.Context, dir string) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return fmt.Errorf("collecting logs: %w", err)
 	}
-	return o.Kind().Logs(ctx, dir)
+	there := o.There()
+	if len(there) == 0 {
+		return errors.New("collecting logs: there is no cluster; type make up")
+	}
+	for _, lab := range there {
+		if err := lab.Logs(ctx, dir); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // clean deletes what was built for clusters: images, archives, compiled
 // programs. Clusters and learners' work are not built.
 func (o *options) clean(ctx context.Context) error {
-	if entries, err := os.ReadDir(filepath.Join(o.Home, "clusters")); err == nil && len(entries) > 0 {
-		return fmt.Errorf("deleting what was built: the cluster %s still uses it; type make down NAME=%s first", entries[0].Name(), entries[0].Name())
+	for _, folder := range []string{"clusters", "embedded"} {
+		if entries, err := os.ReadDir(filepath.Join(o.Home, folder)); err == nil && len(entries) > 0 {
+			return fmt.Errorf("deleting what was built: the cluster %s still uses it; type make down NAME=%s first", entries[0].Name(), entries[0].Name())
+		}
 	}
 	container, err := engine.Detect(ctx)
 	if err == nil {

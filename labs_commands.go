@@ -51,15 +51,15 @@ func (o *options) check(ctx context.Context, todo []harness.Step) (status int, e
 	if _, err := os.Stat(o.submission); errors.Is(err, fs.ErrNotExist) {
 		return 2, fmt.Errorf("opening submission %s: no such directory; name one with SUBMISSION=dir, or type make lab-1 to get the starter in work/", o.submission)
 	}
-	lab, kind, err := o.Choose()
-	if err != nil {
-		return 2, err
-	}
 	release, err := o.Alone(ctx)
 	if err != nil {
 		return 2, err
 	}
 	defer release()
+	lab, kind, err := o.Choose(ctx)
+	if err != nil {
+		return 2, err
+	}
 	result := harness.Result{StartedAt: time.Now().UTC(), Submission: o.submission}
 	if err := lab.Up(ctx); err != nil {
 		return 2, err

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"slices"
 	"strconv"
 	"syscall"
 
@@ -28,6 +29,9 @@ const usage = `usage: rolecall COMMAND [flags]
   clean         delete the images and caches that were built here
   doctor        what this machine can do, and what to do about the rest
   logs DIR      collect the cluster's logs
+  kubectl -- ARGS
+                run kubectl on the cluster; no install is needed
+  shell         a shell with that kubectl in PATH
 
 Exit status: 0 all passed, 1 not yet, 2 could not check.
 
@@ -50,6 +54,10 @@ func run(ctx context.Context, args []string) int {
 		fmt.Fprint(flags.Output(), usage)
 		flags.PrintDefaults()
 	}
+	var raw []string
+	if i := slices.Index(args, "--"); i >= 0 { // what stands behind is for kubectl
+		args, raw = args[:i], args[i+1:]
+	}
 	words, err := parse(flags, args)
 	if err == flag.ErrHelp {
 		return 0
@@ -63,7 +71,7 @@ func run(ctx context.Context, args []string) int {
 	err = o.prepare()
 	status := 2
 	if err == nil {
-		status, err = dispatch(ctx, &o, words)
+		status, err = dispatch(ctx, &o, words, raw)
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "rolecall:", err)
@@ -86,7 +94,7 @@ func parse(flags *flag.FlagSet, args []string) (words []string, err error) {
 	}
 }
 
-func dispatch(ctx context.Context, o *options, words []string) (int, error) {
+func dispatch(ctx context.Context, o *options, words, raw []string) (int, error) {
 	argument := ""
 	if len(words) > 1 {
 		argument = words[1]
@@ -120,6 +128,10 @@ func dispatch(ctx context.Context, o *options, words []string) (int, error) {
 		return 0, o.clean(ctx)
 	case "doctor":
 		return o.doctor(ctx)
+	case "kubectl":
+		return o.kubectl(ctx, append(words[1:], raw...))
+	case "shell":
+		return o.shell(ctx)
 	case "logs":
 		return 0, o.logs(ctx, argument)
 	}

@@ -7,8 +7,8 @@ import (
 
 	"golang.org/x/term"
 
+	"rolecall/harness/cluster"
 	"rolecall/harness/cluster/choice"
-	"rolecall/harness/cluster/kind"
 	"rolecall/harness/progress"
 )
 
@@ -22,8 +22,8 @@ type options struct {
 }
 
 func (o *options) register(flags *flag.FlagSet) {
-	flags.StringVar(&o.Cluster, "cluster", "auto", "auto, kind or existing")
-	flags.StringVar(&o.Name, "name", kind.DefaultName, "the cluster's `name`")
+	flags.StringVar(&o.Cluster, "cluster", "auto", "auto, kind, embedded or existing")
+	flags.StringVar(&o.Name, "name", cluster.DefaultName, "the cluster's `name`")
 	flags.StringVar(&o.Context, "context", "", "with -cluster existing: the `context` to work in")
 	flags.StringVar(&o.Kubeconfig, "kubeconfig", "", "with -cluster existing: the `file` that has the context")
 	flags.StringVar(&o.submission, "submission", "work", "the learner's `directory`")

@@ -95,7 +95,7 @@ const SchemaVersion = "rolecall/results/v1"
 
 // ClusterFacts tell where a verdict was found.
 type ClusterFacts struct {
-	Kind       string `json:"kind"`       // kind, existing
+	Kind       string `json:"kind"`       // kind, embedded, existing
 	Kubernetes string `json:"kubernetes"` // the API server's version
 	AuditLog   bool   `json:"auditLog"`   // whether there was evidence to judge by
 }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 )
 
 // ErrNotReady says that labs cannot run here yet. The person has been told
@@ -14,8 +15,8 @@ import (
 var ErrNotReady = errors.New("examining this machine: something must be done first")
 
 // Run examines this machine, tells about it on w as it goes, and returns nil
-// if labs can run on a kind cluster here and ErrNotReady if something must be
-// done first. Any other error means that it could not look. home is rolecall's
+// if labs can run here, on an embedded cluster or on kind, and ErrNotReady if
+// something must be done first. Any other error means that it could not look. home is rolecall's
 // folder for clusters and images.
 func Run(ctx context.Context, w io.Writer, home string) error {
 	var lost error
@@ -35,12 +36,19 @@ func Run(ctx context.Context, w io.Writer, home string) error {
 	return nil
 }
 
+// kindOnly are topics that matter to kind alone.
+var kindOnly = []Topic{Engine, Privileged, Rootless}
+
 // Diagnose examines a machine. tell, if not nil, hears each finding at once,
 // since some take seconds.
 func Diagnose(ctx context.Context, m Machine, tell func(Finding)) Report {
 	var report Report
+	able := false // to run labs without kind
 	add := func(findings ...Finding) {
 		for _, f := range findings {
+			if able && f.Level == Fix && slices.Contains(kindOnly, f.Topic) {
+				f.Level = Note
+			}
 			if m.Root {
 				f.Next = withoutSudo(f.Next)
 			}
@@ -52,6 +60,9 @@ func Diagnose(ctx context.Context, m Machine, tell func(Finding)) Report {
 	}
 
 	add(goCommand(ctx, m))
+	pods := embeddedCluster(m)
+	add(pods)
+	able = pods.Level == OK
 	e, found := containerEngine(ctx, m)
 	add(found)
 	if e == nil {

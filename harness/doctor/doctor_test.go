@@ -49,6 +49,7 @@ func healthy() *machine {
 			return map[string]string{"GOVERSION": "go1.26.8", "GOCACHE": "/home/ada/.cache/go-build"}[key], nil
 		},
 		Space:         func(string) (Space, error) { return Space{1, 50 * gigabyte}, nil },
+		Embedded:      func() error { return nil },
 		Detect:        func(context.Context) (*engine.Engine, error) { return docker, nil },
 		Info:          info(engine.Info{Version: "28.2.2", OS: "linux", Arch: "amd64", Cgroup: 2}),
 		TryPrivileged: func(context.Context, *engine.Engine) error { return nil },
@@ -200,6 +201,19 @@ func TestDiagnose(t *testing.T) {
 			}
 		}, Engine, Fix, []string{"does not answer"}, nil},
 
+		{"no engine, but name spaces", func(m *machine) { m.Detect, m.Embedded = detecting(engine.ErrNone), healthy().Embedded },
+			Engine, Note, []string{"no container engine"}, nil},
+		{"no name spaces for anybody", func(m *machine) { m.files["/proc/sys/user/max_user_namespaces"] = "0\n" },
+			Embedded, Note, []string{"user.max_user_namespaces is 0", "sudo sysctl user.max_user_namespaces=15000"}, nil},
+		{"name spaces for root only", func(m *machine) { m.files["/proc/sys/kernel/unprivileged_userns_clone"] = "0\n" },
+			Embedded, Note, []string{"only root", "sudo sysctl kernel.unprivileged_userns_clone=1"}, nil},
+		{"AppArmor restricts name spaces", func(m *machine) { m.files["/proc/sys/kernel/apparmor_restrict_unprivileged_userns"] = "1\n" },
+			Embedded, Note, []string{"AppArmor", "sudo sysctl kernel.apparmor_restrict_unprivileged_userns=0"}, nil},
+		{"inside a container", func(m *machine) { m.files["/proc/self/status"] = "CapBnd:\t00000000a80425fb\nSeccomp:\t2\n" },
+			Embedded, Note, []string{"seccomp filter of the container", "seccomp=unconfined"}, nil},
+		{"no name spaces on macOS", func(m *machine) { m.GOOS = "darwin" },
+			Embedded, Note, []string{"needs Linux"}, nil},
+
 		{"cgroup v1", func(m *machine) { m.Info = info(engine.Info{OS: "linux", Cgroup: 1}) },
 			Cgroup, Note, []string{"nothing to do"}, nil},
 		{"rootless", func(m *machine) { m.Info = info(engine.Info{OS: "linux", Cgroup: 2, Rootless: true}) },
@@ -232,6 +246,7 @@ func TestDiagnose(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			m := healthy()
+			m.Embedded = namespacesForbidden // unless it is what the case is about: most are about kind
 			tc.change(m)
 			var told []Finding
 			report := Diagnose(t.Context(), m.Machine, func(f Finding) { told = append(told, f) })
@@ -256,6 +271,10 @@ func TestDiagnose(t *testing.T) {
 			}
 		})
 	}
+}
+
+func namespacesForbidden() error {
+	return errors.New("fork/exec /proc/self/exe: operation not permitted")
 }
 
 const homeFolder = "/home/ada/.cache/rolecall"

@@ -31,6 +31,7 @@ type Topic string
 // The topics, in the order they are looked at.
 const (
 	Go         Topic = "go"
+	Embedded   Topic = "embedded"
 	Engine     Topic = "engine"
 	Privileged Topic = "privileged"
 	Rootless   Topic = "rootless"
@@ -59,7 +60,7 @@ func withoutSudo(next []Advice) []Advice {
 // Report is all that was found.
 type Report struct{ Findings []Finding }
 
-// Ready reports whether labs can run on a kind cluster.
+// Ready reports whether labs can run.
 func (r Report) Ready() bool {
 	return !slices.ContainsFunc(r.Findings, func(f Finding) bool { return f.Level == Fix })
 }

@@ -7,6 +7,7 @@ import (
 	"runtime"
 	"strings"
 
+	"rolecall/harness/cluster/embedded"
 	"rolecall/harness/cluster/engine"
 	"rolecall/harness/cluster/kind/nodeimage"
 )
@@ -21,6 +22,8 @@ type Machine struct {
 
 	GoEnv func(ctx context.Context, key string) (string, error) // asks the go command in PATH
 	Space func(dir string) (Space, error)                       // of the file system that has, or would have, dir
+
+	Embedded func() error // why pods cannot be isolated processes; nil if they can
 
 	Detect        func(ctx context.Context) (*engine.Engine, error)
 	Info          func(ctx context.Context, e *engine.Engine) (*engine.Info, error)
@@ -40,6 +43,7 @@ func ThisMachine(home string) Machine {
 	return Machine{
 		GOOS: runtime.GOOS, Root: os.Geteuid() == 0, Home: home, Getenv: os.Getenv, ReadFile: os.ReadFile,
 		GoEnv: goEnv, Space: spaceAt,
+		Embedded:      embedded.Possible,
 		Detect:        engine.Detect,
 		Info:          func(ctx context.Context, e *engine.Engine) (*engine.Info, error) { return e.Info(ctx) },
 		TryPrivileged: func(ctx context.Context, e *engine.Engine) error { return e.TryPrivileged(ctx) },

@@ -12,6 +12,7 @@ import (
 	"github.com/gofrs/flock"
 
 	"rolecall/harness/cluster"
+	"rolecall/harness/cluster/embedded"
 	"rolecall/harness/cluster/existing"
 	"rolecall/harness/cluster/kind"
 	"rolecall/harness/progress"
@@ -19,7 +20,7 @@ import (
 
 // Wish is what a person asks for.
 type Wish struct {
-	Cluster    string // auto, kind or existing
+	Cluster    string // auto, kind, embedded or existing
 	Name       string // of a cluster of ours
 	Kubeconfig string // with existing: the file that has the context
 	Context    string // with existing
@@ -30,18 +31,49 @@ type Wish struct {
 }
 
 // Choose returns the cluster and the name of its kind.
-func (w Wish) Choose() (cluster.Cluster, string, error) {
-	switch w.Cluster {
-	case "auto", "kind":
-		return w.Kind(), "kind", nil
-	case "existing":
-		return &existing.Cluster{Kubeconfig: w.Kubeconfig, Context: w.Context}, "existing", nil
+func (w Wish) Choose(ctx context.Context) (cluster.Cluster, string, error) {
+	if w.Cluster == "existing" {
+		return &existing.Cluster{Kubeconfig: w.Kubeconfig, Context: w.Context}, w.Cluster, nil
 	}
-	return nil, "", fmt.Errorf("choosing a cluster: %q is none; CLUSTER is auto, kind or existing", w.Cluster)
+	return w.Own(ctx)
 }
 
-// Kind is our kind cluster of that name.
-func (w Wish) Kind() *kind.Cluster {
+// Own is Choose for what needs a cluster of ours.
+func (w Wish) Own(ctx context.Context) (cluster.Owned, string, error) {
+	switch w.Cluster {
+	case "auto":
+		kind, err := w.auto(ctx)
+		if err != nil {
+			return nil, "", err
+		}
+		return w.ours(kind), kind, nil
+	case "kind", "embedded":
+		return w.ours(w.Cluster), w.Cluster, nil
+	case "existing":
+		return nil, "", fmt.Errorf("choosing a cluster: CLUSTER=existing names one that somebody else runs; this command is for one of ours")
+	}
+	return nil, "", fmt.Errorf("choosing a cluster: %q is none; CLUSTER is auto, kind, embedded or existing", w.Cluster)
+}
+
+// There are the clusters of ours that the wish may mean and of which anything
+// is there.
+func (w Wish) There() (there []cluster.Owned) {
+	for _, kind := range Kinds {
+		c := w.ours(kind)
+		if w.Cluster == kind || w.Cluster == "auto" && c.Exists() {
+			there = append(there, c)
+		}
+	}
+	return there
+}
+
+// Kinds are the kinds of cluster that we make.
+var Kinds = []string{"embedded", "kind"}
+
+func (w Wish) ours(name string) cluster.Owned {
+	if name == "embedded" {
+		return &embedded.Cluster{Name: w.Name, Home: w.Home, Display: w.Display, Say: w.Say}
+	}
 	return &kind.Cluster{Name: w.Name, Home: w.Home, Display: w.Display, Say: w.Say}
 }
 
