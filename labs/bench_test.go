@@ -47,7 +47,7 @@ func BenchmarkLab3(b *testing.B) {
 		command := build(b)
 		lend(b)
 		for b.Loop() {
-			out, err := exec.Command(command, "lab", "3", "-submission", dir, "-name", wish.Name, "-home", wish.Home).CombinedOutput()
+			out, err := exec.Command(command, "lab", "3", "-submission", dir, "-name", wish.Name, "-home", wish.Home, "-cluster", lab.kind).CombinedOutput()
 			require.NoError(b, err, "%s", out)
 		}
 	})

@@ -15,6 +15,7 @@ func TestExisting(t *testing.T) {
 	needsOurs(t)
 	binary, dir := build(t), solutions(t)
 	lend(t)
+	kubeconfig, context := private(t)
 	before := take(t)
 	for _, test := range []struct {
 		lab      string
@@ -28,7 +29,7 @@ func TestExisting(t *testing.T) {
 		t.Run("lab "+test.lab, func(t *testing.T) {
 			out := t.TempDir()
 			c := start(t, binary, "lab", test.lab, "-submission", dir, "-results", out,
-				"-cluster", "existing", "-context", "kind-"+wish.Name, "-kubeconfig", wish.Kind().Kubeconfig())
+				"-cluster", "existing", "-context", context, "-kubeconfig", kubeconfig)
 			assert.Equal(t, test.status, c.status(), c.said)
 			for _, check := range read(t, out).Steps[0].Checks {
 				if want, named := test.outcomes[check.ID]; named {
@@ -42,7 +43,7 @@ func TestExisting(t *testing.T) {
 		})
 	}
 	t.Run("no such context", func(t *testing.T) {
-		c := start(t, binary, "lab", "4", "-submission", dir, "-cluster", "existing", "-context", "production", "-kubeconfig", wish.Kind().Kubeconfig())
+		c := start(t, binary, "lab", "4", "-submission", dir, "-cluster", "existing", "-context", "production", "-kubeconfig", kubeconfig)
 		assert.Equal(t, 2, c.status())
 		assert.Contains(t, c.said.String(), "kubectl config get-contexts")
 	})

@@ -33,7 +33,7 @@ type command struct {
 // start runs the command on the suite's cluster, or on the one that args name.
 func start(t *testing.T, binary string, args ...string) *command {
 	t.Helper()
-	cmd := exec.Command(binary, append([]string{"-name", wish.Name, "-home", wish.Home}, args...)...)
+	cmd := exec.Command(binary, append([]string{"-name", wish.Name, "-home", wish.Home, "-cluster", lab.kind}, args...)...)
 	c := &command{Cmd: cmd, said: &strings.Builder{}}
 	out, err := cmd.StdoutPipe()
 	require.NoError(t, err)
@@ -69,16 +69,18 @@ func solutions(t *testing.T) string {
 	return dir
 }
 
-func take(t *testing.T) inventory.Inventory {
+func take(t *testing.T) inventory.Inventory { return lab.take(t) }
+
+func (v venue) take(t *testing.T) inventory.Inventory {
 	t.Helper()
-	all, err := inventory.Take(t.Context(), lab.Config())
+	all, err := inventory.Take(t.Context(), v.Config())
 	require.NoError(t, err)
 	return all
 }
 
 func theEngine(t *testing.T) *engine.Engine {
 	t.Helper()
-	e, err := engine.Detect(t.Context())
+	e, err := engine.Detect(context.Background()) // it is asked for when a test is over, too
 	require.NoError(t, err)
 	return e
 }
@@ -118,21 +120,15 @@ func TestClusterFalters(t *testing.T) {
 	needsOurs(t)
 	binary, dir := build(t), solutions(t)
 	lend(t)
-	container := theEngine(t)
-	node := wish.Name + "-control-plane"
 	t.Cleanup(func() { require.NoError(t, lab.Up(context.Background())) })
-	for name, fault := range map[string]struct{ begin, end string }{
-		"paused":  {"pause", "unpause"},
-		"stopped": {"kill", "start"},
-	} {
+	for name, fault := range lab.outages(t) {
 		t.Run(name, func(t *testing.T) {
 			require.NoError(t, lab.Up(t.Context()))
 			out := t.TempDir()
 			c := start(t, binary, "lab", "3", "-submission", dir, "-results", out)
 			c.until(t, "forbidden.observed")
-			_, err := container.Output(t.Context(), fault.begin, node)
-			require.NoError(t, err)
-			t.Cleanup(func() { _, _ = container.Output(context.Background(), fault.end, node) })
+			require.NoError(t, fault.begin())
+			t.Cleanup(func() { _ = fault.end() })
 			assert.Equal(t, 2, c.status())
 			result := read(t, out)
 			assert.Equal(t, harness.Error, result.Outcome)
@@ -159,40 +155,34 @@ func read(t *testing.T, dir string) (result harness.Result) {
 func TestCreationInterrupted(t *testing.T) {
 	needsOurs(t)
 	binary := build(t)
-	container := theEngine(t)
 	const name = "rolecall-interrupted"
-	containers := func() string {
-		all, err := container.Output(context.Background(), "ps", "-a", "--filter", "name="+name, "--format", "{{.Names}}")
-		require.NoError(t, err)
-		return all
-	}
 	t.Cleanup(func() {
 		c := start(t, binary, "down", "-name", name)
 		assert.Equal(t, 0, c.status(), c.said)
-		assert.Empty(t, containers())
-		assert.NoDirExists(t, filepath.Join(wish.Home, "clusters", name))
+		assert.Empty(t, lab.remains(t, name))
 	})
-	for _, after := range []time.Duration{300 * time.Millisecond, 3 * time.Second, 9 * time.Second} {
+	for _, after := range lab.stages() {
 		c := start(t, binary, "up", "-name", name)
 		time.Sleep(after)
 		require.NoError(t, c.Process.Signal(syscall.SIGINT))
 		assert.Equal(t, 2, c.status(), c.said)
-		assert.Empty(t, containers(), "after SIGINT at %s", after)
-		assert.NoDirExists(t, filepath.Join(wish.Home, "clusters", name))
+		assert.Empty(t, lab.remains(t, name), "after SIGINT at %s", after)
 	}
 	c := start(t, binary, "up", "-name", name)
-	time.Sleep(4 * time.Second)
+	time.Sleep(lab.stages()[1])
 	require.NoError(t, c.Process.Kill())
 	c.status()
-	require.NotEmpty(t, containers(), "a kill leaves the node")
+	require.NotEmpty(t, lab.remains(t, name), "a kill leaves something")
 	next := start(t, binary, "up", "-name", name)
 	assert.Equal(t, 0, next.status(), next.said)
-	assert.Contains(t, next.said.String(), "replacing the cluster")
+	assert.Contains(t, next.said.String(), "replacing the")
 }
 
 // TestForeignClusterIsRefused makes a cluster of our name that is not ours.
 func TestForeignClusterIsRefused(t *testing.T) {
-	needsOurs(t)
+	if lab.kind != "kind" {
+		t.Skip("only kind clusters can be somebody else's; this test runs with CLUSTER=kind")
+	}
 	binary := build(t)
 	container := theEngine(t)
 	const name = "rolecall-foreign"
@@ -216,7 +206,7 @@ func TestForeignClusterIsRefused(t *testing.T) {
 // needsOurs is for tests that take a cluster apart: they need one of ours.
 func needsOurs(t *testing.T) {
 	t.Helper()
-	if labKind == "existing" {
-		t.Skip("this test breaks its cluster; it runs with CLUSTER=kind")
+	if lab.kind == "existing" {
+		t.Skip("this test breaks its cluster; it runs with CLUSTER=kind or CLUSTER=embedded")
 	}
 }

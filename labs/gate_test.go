@@ -7,6 +7,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"text/tabwriter"
 
@@ -18,14 +19,19 @@ import (
 
 	"rolecall/harness"
 	"rolecall/harness/check"
-	"rolecall/harness/inventory"
 	"rolecall/labs"
 	"rolecall/steps"
 )
 
 var (
-	gateTimes = flag.Int("gate.times", 1, "how often the author's gate judges each submission; no verdict may differ")
-	gateOnly  = flag.String("gate.only", "", "judge only submissions whose `lab/name` contains this")
+	gateTimes  = flag.Int("gate.times", 1, "how often the author's gate judges each submission; no verdict may differ")
+	gateBeside = flag.String("gate.beside", "", "judge each submission also on a cluster of this `kind`, where each check must end the same")
+	gateOnly   = flag.String("gate.only", "", "judge only submissions whose `lab/name` contains this")
+)
+
+var (
+	beside     venue
+	besideOnce sync.Once
 )
 
 // TestGate is the author's gate: the checks are tested against submissions
@@ -33,7 +39,9 @@ var (
 // fails on exactly the check that its file names, each right one passes, and
 // the cluster is afterwards what it was before.
 func TestGate(t *testing.T) {
-	require.NoError(t, check.StartsClean(t.Context(), open(t, solutions(t)).Env), "an earlier run may have been killed")
+	for _, v := range gateVenues(t) {
+		require.NoError(t, check.StartsClean(t.Context(), v.open(t, solutions(t)).Env), "an earlier run may have been killed")
+	}
 	caught := map[string][]string{} // check → wrong submissions that it alone caught
 	for round := range *gateTimes {
 		for _, number := range append(labs.Numbers, 0) {
@@ -56,12 +64,12 @@ func labName(number int) string {
 
 func gateLab(t *testing.T, number int, caught map[string][]string) {
 	if number > 0 {
-		judge(t, number, "starter", func(dir string) error { _, err := labs.Starter(number, dir); return err }, func(t *testing.T, r harness.StepResult) {
+		judge(t, number, "starter", func(_ venue, dir string) error { _, err := labs.Starter(number, dir); return err }, func(t *testing.T, r harness.StepResult) {
 			assert.Equal(t, harness.Fail, r.Outcome, "a starter fails, and as the learner's: %s", told(r))
 		})
 	}
 	for _, again := range []string{"solution", "solution again"} {
-		judge(t, number, again, labs.Solutions, func(t *testing.T, r harness.StepResult) {
+		judge(t, number, again, func(_ venue, dir string) error { return labs.Solutions(dir) }, func(t *testing.T, r harness.StepResult) {
 			assert.Equal(t, harness.Pass, r.Outcome, told(r))
 		})
 	}
@@ -84,28 +92,67 @@ func gateLab(t *testing.T, number int, caught map[string][]string) {
 	}
 }
 
-// judge runs a lab on a submission, holds the verdict to what is expected, and
-// the cluster to what it was.
-func judge(t *testing.T, number int, name string, lay func(dir string) error, expect func(*testing.T, harness.StepResult)) {
+// judge runs a lab on a submission, on each of the gate's clusters, and holds
+// the verdict to what is expected, each check to the same outcome everywhere,
+// and the clusters to what they were.
+func judge(t *testing.T, number int, name string, lay func(v venue, dir string) error, expect func(*testing.T, harness.StepResult)) {
 	if !strings.Contains(labName(number)+"/"+name, *gateOnly) {
 		return
 	}
 	t.Run(name, func(t *testing.T) {
-		dir := t.TempDir()
-		require.NoError(t, lay(dir))
-		before, err := inventory.Take(t.Context(), lab.Config())
-		require.NoError(t, err)
-		runner := open(t, dir).Runner(silent{})
-		results := runner.Run(t.Context(), stepsOf(number))
-		for _, r := range results[:len(results)-1] { // the labs before the story
-			require.Equal(t, harness.Pass, r.Outcome, told(r))
+		venues := gateVenues(t)
+		verdicts := make([]harness.StepResult, len(venues))
+		done := t.Run("on", func(t *testing.T) {
+			for i, v := range venues {
+				t.Run(v.kind, func(t *testing.T) {
+					t.Parallel()
+					verdicts[i] = v.judge(t, number, lay)
+				})
+			}
+		})
+		require.True(t, done, "it was judged everywhere")
+		for i, verdict := range verdicts {
+			expect(t, verdict)
+			assert.Equal(t, outcomes(verdicts[0]), outcomes(verdict), "on %s as on %s", venues[i].kind, venues[0].kind)
 		}
-		expect(t, results[len(results)-1])
-		after, err := inventory.Take(t.Context(), lab.Config())
-		require.NoError(t, err)
-		assert.Empty(t, after.Without(before).Sorted(), "left behind")
-		assert.Empty(t, before.Without(after).Sorted(), "taken away")
 	})
+}
+
+func (v venue) judge(t *testing.T, number int, lay func(v venue, dir string) error) harness.StepResult {
+	dir := t.TempDir()
+	require.NoError(t, lay(v, dir))
+	before := v.take(t)
+	results := v.open(t, dir).Runner(silent{}).Run(t.Context(), stepsOf(number))
+	for _, r := range results[:len(results)-1] { // the labs before the story
+		require.Equal(t, harness.Pass, r.Outcome, told(r))
+	}
+	after := v.take(t)
+	assert.Empty(t, after.Without(before).Sorted(), "left behind")
+	assert.Empty(t, before.Without(after).Sorted(), "taken away")
+	return results[len(results)-1]
+}
+
+// gateVenues are the suite's cluster and the one beside it, if it is asked for.
+func gateVenues(t *testing.T) []venue {
+	if *gateBeside == "" {
+		return []venue{lab}
+	}
+	besideOnce.Do(func() {
+		other := wish
+		other.Cluster = *gateBeside
+		var err error
+		beside.Cluster, beside.kind, err = other.Choose(t.Context())
+		require.NoError(t, err)
+		require.NoError(t, beside.Up(context.Background()))
+	})
+	return []venue{lab, beside}
+}
+
+func outcomes(r harness.StepResult) (all []string) {
+	for _, c := range r.Checks {
+		all = append(all, c.ID+": "+string(c.Outcome))
+	}
+	return all
 }
 
 // stepsOf is one lab, or all of them and the story.
@@ -117,20 +164,20 @@ func stepsOf(number int) []harness.Step {
 }
 
 // write lays a case out with a token that is good, and bound to no pod.
-func write(t *testing.T, c labs.Case) func(dir string) error {
-	return func(dir string) error {
+func write(t *testing.T, c labs.Case) func(v venue, dir string) error {
+	return func(v venue, dir string) error {
 		token := ""
 		if slices.ContainsFunc(c.Files, func(f labs.File) bool { return strings.Contains(string(f.Data), "@@TOKEN@@") }) {
-			token = pastedToken(t)
+			token = pastedToken(t, v)
 		}
 		return c.Write(dir, token)
 	}
 }
 
-func pastedToken(t *testing.T) string {
-	client, err := kubernetes.NewForConfig(lab.Config())
+func pastedToken(t *testing.T, v venue) string {
+	client, err := kubernetes.NewForConfig(v.Config())
 	require.NoError(t, err)
-	request, err := client.CoreV1().ServiceAccounts(lab.Namespaces().Home).CreateToken(context.Background(), "default",
+	request, err := client.CoreV1().ServiceAccounts(v.Namespaces().Home).CreateToken(context.Background(), "default",
 		&authenticationv1.TokenRequest{}, metav1.CreateOptions{})
 	require.NoError(t, err)
 	return request.Status.Token

@@ -29,7 +29,7 @@ func TestBadInput(t *testing.T) {
 		{"no such directory", "1", nil, []string{"-submission", "nowhere"}, 2, "no such directory"},
 		{"a file for a directory", "1", nil, []string{"-submission", "input_test.go"}, 2, "it is a file"},
 		{"no such lab", "6", keep, nil, 2, "type a number from 1 to 5"},
-		{"no such cluster", "1", keep, []string{"-cluster", "minikube"}, 2, "CLUSTER is auto, kind or existing"},
+		{"no such cluster", "1", keep, []string{"-cluster", "minikube"}, 2, "CLUSTER is auto, kind, embedded or existing"},
 		{"no context named", "1", keep, []string{"-cluster", "existing"}, 2, "CONTEXT=name"},
 		{"results where they cannot go", "4", keep, []string{"-results", "/dev/null/x"}, 2, "RESULTS=dir"},
 		{"lab not attempted", "3", func(t *testing.T, dir string) {
@@ -55,7 +55,7 @@ func TestBadInput(t *testing.T) {
 		{"control characters", "1", put("lab-1/pod.yaml", "apiVersion: v1\nkind: \"Pod\\e[31m\"\n"), nil, 1, `Pod\x1b[31m`},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			args := append([]string{"lab", test.lab, "-name", wish.Name, "-home", wish.Home}, test.args...)
+			args := append([]string{"lab", test.lab, "-name", wish.Name, "-home", wish.Home, "-cluster", lab.kind}, test.args...)
 			if test.spoil != nil {
 				dir := solutions(t)
 				test.spoil(t, dir)

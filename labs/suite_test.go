@@ -22,7 +22,6 @@ import (
 	"rolecall/harness"
 	"rolecall/harness/cluster"
 	"rolecall/harness/cluster/choice"
-	"rolecall/harness/cluster/kind"
 	"rolecall/harness/progress"
 	"rolecall/harness/report"
 	"rolecall/labs"
@@ -43,15 +42,20 @@ var (
 // The suite's cluster, up for every test.
 var (
 	suite     env.Environment
-	lab       cluster.Cluster
-	labKind   string
+	lab       venue
 	release   func() // lets other commands use it
 	collected = harness.Result{StartedAt: time.Now().UTC()}
 )
 
+// venue is a cluster that tests run on.
+type venue struct {
+	cluster.Cluster
+	kind string
+}
+
 func TestMain(m *testing.M) {
-	flag.StringVar(&wish.Cluster, "cluster", "auto", "auto, kind or existing")
-	flag.StringVar(&wish.Name, "name", kind.DefaultName, "the cluster's `name`")
+	flag.StringVar(&wish.Cluster, "cluster", "auto", "auto, kind, embedded or existing")
+	flag.StringVar(&wish.Name, "name", cluster.DefaultName, "the cluster's `name`")
 	flag.StringVar(&wish.Home, "home", os.Getenv("ROLECALL_HOME"), "the `directory` for clusters and images")
 	var err error
 	if suite, err = env.NewFromFlags(); err != nil {
@@ -68,10 +72,10 @@ func bringUp(ctx context.Context, c *envconf.Config) (_ context.Context, err err
 	if wish.Home, err = choice.Home(wish.Home); err != nil {
 		return ctx, err
 	}
-	if lab, labKind, err = wish.Choose(); err != nil {
+	if release, err = wish.Alone(ctx); err != nil {
 		return ctx, err
 	}
-	if release, err = wish.Alone(ctx); err != nil {
+	if lab.Cluster, lab.kind, err = wish.Choose(ctx); err != nil {
 		return ctx, err
 	}
 	if err = lab.Up(ctx); err != nil {
@@ -92,7 +96,7 @@ func writeResults(ctx context.Context, _ *envconf.Config) (context.Context, erro
 
 // takeDown leaves a cluster of ours for the next run; make down deletes it.
 func takeDown(ctx context.Context, _ *envconf.Config) (context.Context, error) {
-	if labKind != "existing" {
+	if lab.kind != "existing" {
 		return ctx, nil
 	}
 	return ctx, lab.Down(ctx)
@@ -162,11 +166,13 @@ func feature(runner *harness.Runner, step harness.Step) features.Feature {
 }
 
 // open opens a session on the suite's cluster for one test.
-func open(t testing.TB, dir string) *harness.Session {
+func open(t testing.TB, dir string) *harness.Session { return lab.open(t, dir) }
+
+func (v venue) open(t testing.TB, dir string) *harness.Session {
 	t.Helper()
 	module, sums := labs.Module()
 	session, err := harness.Open(t.Context(), harness.Setting{
-		Cluster: lab, Kind: labKind, Submission: dir,
+		Cluster: v.Cluster, Kind: v.kind, Submission: dir,
 		Module: module, Sums: sums, Cache: filepath.Join(wish.Home, "programs"),
 	})
 	require.NoError(t, err)
