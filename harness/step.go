@@ -70,6 +70,7 @@ type StepResult struct {
 	Slug       string        `json:"slug"`
 	Lab        int           `json:"lab"`
 	Title      string        `json:"title"`
+	Missing    bool          `json:"missing,omitempty"` // the submission has no folder lab-N
 	Outcome    Outcome       `json:"outcome"`
 	Points     int           `json:"points"`
 	MaxPoints  int           `json:"maxPoints"`
@@ -82,6 +83,8 @@ type Result struct {
 	Schema     string       `json:"schema"` // SchemaVersion
 	StartedAt  time.Time    `json:"startedAt"`
 	Submission string       `json:"submission"`
+	Digest     string       `json:"submissionDigest,omitempty"` // of what was handed in; set by grading
+	Version    string       `json:"rolecall,omitempty"`         // of the checks; set by grading
 	Cluster    ClusterFacts `json:"cluster"`
 	Outcome    Outcome      `json:"outcome"`
 	Points     int          `json:"points"`

@@ -1,8 +1,6 @@
 package report
 
 import (
-	"encoding/json"
-	"encoding/xml"
 	"errors"
 	"fmt"
 	"os"
@@ -12,27 +10,35 @@ import (
 )
 
 // Write writes results.json and junit.xml into a directory, which it makes.
-// Each file appears whole or not at all.
 func Write(dir string, result *harness.Result) error {
+	return WriteAs(dir, result, Formats[:1])
+}
+
+// WriteAs writes results.json and the formats named into a directory, which it
+// makes. Each file appears whole or not at all, and results.json as the last
+// one: where it is, the others are too.
+func WriteAs(dir string, result *harness.Result, formats []Format) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return fmt.Errorf("writing results: %w; name a directory that can be made with RESULTS=dir", err)
+		return fmt.Errorf("writing results: %w; name a directory that can be made with RESULTS=dir or OUT=dir", err)
 	}
-	native, err := json.MarshalIndent(result, "", "  ")
+	for _, f := range formats {
+		text, err := f.render(result)
+		if err == nil {
+			err = Replace(filepath.Join(dir, f.File), text)
+		}
+		if err != nil {
+			return fmt.Errorf("writing %s: %w", f.File, err)
+		}
+	}
+	native, err := indented(result)
 	if err != nil {
 		return fmt.Errorf("writing results.json: %w", err)
 	}
-	junit, err := xml.MarshalIndent(JUnit(result), "", "  ")
-	if err != nil {
-		return fmt.Errorf("writing junit.xml: %w", err)
-	}
-	return errors.Join(
-		replace(filepath.Join(dir, "results.json"), append(native, '\n')),
-		replace(filepath.Join(dir, "junit.xml"), append([]byte(xml.Header), append(junit, '\n')...)),
-	)
+	return Replace(filepath.Join(dir, "results.json"), native)
 }
 
-// replace puts a whole file in the place of an old one.
-func replace(file string, content []byte) error {
+// Replace puts a whole file in the place of an old one.
+func Replace(file string, content []byte) error {
 	temp, err := os.CreateTemp(filepath.Dir(file), ".rolecall-")
 	if err != nil {
 		return fmt.Errorf("writing %s: %w", file, err)

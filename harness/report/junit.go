@@ -3,7 +3,6 @@ package report
 import (
 	"encoding/xml"
 	"fmt"
-	"strings"
 
 	"rolecall/harness"
 )
@@ -97,15 +96,11 @@ func junitCase(slug string, c harness.CheckResult) JUnitCase {
 	}
 	switch c.Outcome {
 	case harness.Fail:
-		text := []string{"wanted: " + c.Want, "found: " + c.Got, "hint: " + c.Hint}
-		for _, e := range c.Evidence {
-			text = append(text, "evidence: "+evidence(e))
-		}
-		out.Failure = &JUnitMessage{Message: c.Got, Type: c.ID, Text: strings.Join(text, "\n")}
+		out.Failure = &JUnitMessage{Message: OneLine(c.Got, maxLine), Type: c.ID, Text: Explain(c)}
 	case harness.Error:
-		out.Error = &JUnitMessage{Message: c.Error, Type: "could not check"}
+		out.Error = &JUnitMessage{Message: OneLine(c.Error, maxLine), Type: "could not check"}
 	case harness.Skipped:
-		out.Skipped = &JUnitMessage{Message: c.Error}
+		out.Skipped = &JUnitMessage{Message: OneLine(c.Error, maxLine)}
 	}
 	return out
 }

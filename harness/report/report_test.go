@@ -119,5 +119,5 @@ func TestJUnitTellsTheThreeApart(t *testing.T) {
 
 func TestWriteSaysWhereItCannot(t *testing.T) {
 	err := Write(filepath.Join(os.DevNull, "out"), sample())
-	assert.ErrorContains(t, err, "RESULTS=dir")
+	assert.ErrorContains(t, err, "OUT=dir")
 }
