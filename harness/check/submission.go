@@ -51,6 +51,9 @@ func (s *Submission) Text(name string) ([]byte, error) {
 	want := "the text file " + name
 	fail := func(got, hint string) error { return &Failure{Want: want, Got: got, Hint: hint} }
 
+	if folder, err := s.root.Stat(path.Dir(name)); s.Has(path.Dir(name)) && (err != nil || !folder.IsDir()) {
+		return nil, &Failure{Want: "the folder " + path.Dir(name), Got: "something that is no folder inside the submission", Hint: "Make it a folder; links that lead out of the submission are not followed."}
+	}
 	info, err := s.root.Stat(name)
 	switch {
 	case errors.Is(err, fs.ErrNotExist) && s.Has(name):

@@ -70,6 +70,28 @@ func TestTextRefusesInASentence(t *testing.T) {
 	}
 }
 
+// TestLabThatIsNoFolder is the learner's failure, never an error of ours.
+func TestLabThatIsNoFolder(t *testing.T) {
+	for name, make := range map[string]func(lab string) error{
+		"a file":         func(lab string) error { return os.WriteFile(lab, []byte("x"), 0o644) },
+		"a link outside": func(lab string) error { return os.Symlink("/etc", lab) },
+		"a loop":         func(lab string) error { return os.Symlink(filepath.Base(lab), lab) },
+		"a link nowhere": func(lab string) error { return os.Symlink("nowhere", lab) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			require.NoError(t, make(filepath.Join(dir, "lab-1")))
+			s, err := OpenSubmission(dir)
+			require.NoError(t, err)
+			defer s.Close()
+			_, err = s.Text("lab-1/pod.yaml")
+			failure, learners := AsFailure(err)
+			require.True(t, learners, "%v", err)
+			assert.Contains(t, failure.Got, "no folder")
+		})
+	}
+}
+
 func TestOpenSubmissionNamesTheNextCommand(t *testing.T) {
 	_, err := OpenSubmission(filepath.Join(t.TempDir(), "nowhere"))
 	assert.ErrorContains(t, err, "SUBMISSION=dir")
