@@ -10,21 +10,30 @@ CONTEXT    ?=#        with CLUSTER=existing: the context to work in
 YES        ?=#        1 answers yes to questions
 ARGS       ?=#        for make kubectl, such as ARGS="get pods"
 TESTFLAGS  ?=#        for go test, such as -v
+OUT        ?=#        grading: the directory for results, evidence and gradebook
+FORMATS    ?=#        grading: some of junit,gradescope,classroom50,prairielearn,markdown,annotations
+SUBMISSIONS ?=#       grade-all: the directory that holds them
+WORKERS    ?=#        grade-all: how many at a time; by default as many as this machine can
+TIME       ?=#        grade-all: what one submission may take, such as 15m
+MEMORY     ?=#        grade-all: the memory that grading one may take, in MiB
+KEY        ?=#        grading: the ed25519 key for evidence, instead of one in rolecall's home
 
 # ---- What follows ----------------------------------------------------------
 
 rolecall := bin/rolecall
 flags     = -cluster "$(strip $(CLUSTER))" -name "$(strip $(NAME))" $(if $(strip $(CONTEXT)),-context "$(strip $(CONTEXT))" -kubeconfig "$(KUBECONFIG)") $(if $(YES),-yes)
 grade     = $(flags) -submission "$(strip $(SUBMISSION))" $(if $(strip $(RESULTS)),-results "$(strip $(RESULTS))")
+course    = $(flags) -out "$(strip $(OUT))" $(if $(strip $(FORMATS)),-formats "$(strip $(FORMATS))") $(if $(strip $(KEY)),-key "$(strip $(KEY))")
 sources  := $(shell find . -name '*.go' -not -path './.*' -not -path './work/*') go.mod go.sum $(shell find manifests labs harness/cluster/embedded/_machine -type f -not -name '*.go')
 tested    = $(shell go list ./... 2>/dev/null | grep -v '/labs$$')
 packages := ./...
 staticcheck := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 revive      := github.com/mgechev/revive@v1.17.0
+actionlint  := github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
 
 .DEFAULT_GOAL := help
 .PHONY: help demo lab-1 lab-2 lab-3 lab-4 lab-5 walkthrough solution-1 solution-2 solution-3 solution-4 solution-5 \
-	reset up down status kubectl shell doctor test unit verify bench clean
+	grade grade-all verify-evidence reset up down status kubectl shell doctor test unit verify bench clean
 
 ## For learners
 
@@ -43,6 +52,17 @@ solution-1 solution-2 solution-3 solution-4 solution-5: $(rolecall) ## show a re
 
 demo: $(rolecall) ## the whole walkthrough on the reference solutions
 	@$(rolecall) demo $(grade)
+
+## For teachers
+
+grade: $(rolecall) ## grade one SUBMISSION (dir, zip, tar.gz) into OUT, on a cluster of its own
+	@$(rolecall) grade $(course) -submission "$(strip $(SUBMISSION))"
+
+grade-all: $(rolecall) ## grade each of SUBMISSIONS into OUT, with a gradebook; again goes on
+	@$(rolecall) grade-all $(course) -submissions "$(strip $(SUBMISSIONS))" $(if $(strip $(WORKERS)),-workers $(WORKERS)) $(if $(strip $(TIME)),-time $(TIME)) $(if $(strip $(MEMORY)),-memory $(MEMORY))
+
+verify-evidence: $(rolecall) ## hold the results in OUT to their signed evidence
+	@$(rolecall) verify-evidence $(course)
 
 ## The cluster
 
@@ -80,6 +100,7 @@ verify: ## format, vet, lint, and a tidy go.mod
 	go vet $(packages)
 	go run $(staticcheck) $(packages)
 	go run $(revive) -config revive.toml -set_exit_status $(packages)
+	go run $(actionlint) docs/hooks/*.yml
 	go mod tidy -diff
 
 bench: $(rolecall) ## where the time of a lab goes, beside one bare pod

@@ -11,6 +11,7 @@ import (
 	"rolecall/harness/cluster/engine"
 	"rolecall/harness/cluster/kind/nodeimage"
 	"rolecall/harness/cluster/place"
+	"rolecall/harness/evidence"
 	"rolecall/harness/inventory"
 )
 
@@ -133,9 +134,15 @@ func (o *options) clean(ctx context.Context) error {
 	if err != nil && !errors.Is(err, engine.ErrNone) {
 		return err
 	}
-	if err := os.RemoveAll(o.Home); err != nil {
+	entries, err := os.ReadDir(o.Home)
+	for _, entry := range entries {
+		if !evidence.IsKey(entry.Name()) { // old evidence is verified with it
+			err = errors.Join(err, os.RemoveAll(filepath.Join(o.Home, entry.Name())))
+		}
+	}
+	if err != nil {
 		return fmt.Errorf("deleting what was built: %w", err)
 	}
-	fmt.Println("deleted the node images that were built here, and", o.Home)
+	fmt.Println("deleted the node images that were built here, and what was in", o.Home)
 	return nil
 }

@@ -23,6 +23,9 @@ const usage = `usage: rolecall COMMAND [flags]
   walkthrough   check all five labs, then the walkthrough as one story
   demo          the walkthrough on the reference solutions
   solution N    show the reference solution of lab N
+  grade         grade one submission on a cluster of its own
+  grade-all     grade a folder of submissions and write a gradebook
+  verify-evidence  hold graded results to their signed evidence
   up, down      create the cluster, delete it
   status        what is there
   reset         bring the cluster back to what it was when new
@@ -116,6 +119,12 @@ func dispatch(ctx context.Context, o *options, words, raw []string) (int, error)
 			return 2, err
 		}
 		return 0, o.solution(n)
+	case "grade":
+		return o.grade(ctx)
+	case "grade-all":
+		return o.gradeAll(ctx)
+	case "verify-evidence":
+		return o.verifyEvidence()
 	case "up":
 		return 0, o.up(ctx)
 	case "down":

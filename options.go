@@ -19,6 +19,7 @@ type options struct {
 	submission string
 	results    string
 	yes        bool
+	grading
 }
 
 func (o *options) register(flags *flag.FlagSet) {
@@ -26,10 +27,11 @@ func (o *options) register(flags *flag.FlagSet) {
 	flags.StringVar(&o.Name, "name", cluster.DefaultName, "the cluster's `name`")
 	flags.StringVar(&o.Context, "context", "", "with -cluster existing: the `context` to work in")
 	flags.StringVar(&o.Kubeconfig, "kubeconfig", "", "with -cluster existing: the `file` that has the context")
-	flags.StringVar(&o.submission, "submission", "work", "the learner's `directory`")
+	flags.StringVar(&o.submission, "submission", "work", "the learner's `directory`; with grade also a .zip or .tar.gz")
 	flags.StringVar(&o.results, "results", "", "a `directory` for results.json and junit.xml")
 	flags.StringVar(&o.Home, "home", os.Getenv("ROLECALL_HOME"), "the `directory` for clusters and images (default rolecall in the user's cache)")
 	flags.BoolVar(&o.yes, "yes", false, "answer yes to questions")
+	o.grading.register(flags)
 }
 
 // prepare fills in what no flag sets.

@@ -100,7 +100,7 @@ func (a *Audit) Since(ctx context.Context, mark int) (Requests, error) {
 	var requests Requests
 	for _, event := range a.events[mark:end] {
 		if !strings.Contains(event.RequestURI, barrierParameter) {
-			requests = append(requests, request(event))
+			requests = append(requests, RequestOf(event))
 		}
 	}
 	return requests, nil

@@ -45,8 +45,8 @@ func (r Request) String() string {
 	return Printable(line, 400)
 }
 
-// request is the part of an audit event that verdicts rest on.
-func request(event auditv1.Event) Request {
+// RequestOf is the part of an audit event that verdicts rest on.
+func RequestOf(event auditv1.Event) Request {
 	r := Request{
 		User:         event.User.Username,
 		Groups:       event.User.Groups,

@@ -141,6 +141,25 @@ func Strangers(baseline []Object, now Inventory) []Object {
 	return strangers
 }
 
+// Lost are the objects that a cluster had when it was new and has no more.
+func Lost(baseline []Object, now Inventory) []Object {
+	there := map[Object]bool{}
+	for o := range now {
+		there[anonymous(o)] = true
+	}
+	var lost []Object
+	for _, o := range baseline {
+		switch o.Namespace {
+		case "kube-system", "kube-public", "kube-node-lease":
+			continue
+		}
+		if !there[anonymous(o)] {
+			lost = append(lost, o)
+		}
+	}
+	return lost
+}
+
 // anonymous is an object whatever its UID.
 func anonymous(o Object) Object {
 	o.UID = ""

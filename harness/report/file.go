@@ -30,11 +30,20 @@ func WriteAs(dir string, result *harness.Result, formats []Format) error {
 			return fmt.Errorf("writing %s: %w", f.File, err)
 		}
 	}
-	native, err := indented(result)
+	native, err := Native(result)
 	if err != nil {
-		return fmt.Errorf("writing results.json: %w", err)
+		return err
 	}
 	return Replace(filepath.Join(dir, "results.json"), native)
+}
+
+// Native is results.json.
+func Native(result *harness.Result) ([]byte, error) {
+	text, err := indented(result)
+	if err != nil {
+		return nil, fmt.Errorf("writing results.json: %w", err)
+	}
+	return text, nil
 }
 
 // Replace puts a whole file in the place of an old one.

@@ -1,0 +1,107 @@
+package grade
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"runtime"
+	"syscall"
+	"time"
+
+	"rolecall/harness/process"
+)
+
+// Budget is what one grading process may take, with all that it starts.
+type Budget struct {
+	Time   time.Duration
+	Memory int64 // bytes; not held where the system does not tell
+}
+
+const (
+	look    = 500 * time.Millisecond // how often memory is looked at
+	goodbye = 30 * time.Second       // for a process that is asked to end
+	maxLog  = 1 << 20                // bytes of a process's words that are kept
+)
+
+// run runs a process within the budget. Its words go to a file. An error says
+// that it crashed or was ended; an exit status that rolecall itself gives is
+// none.
+func (b Budget) run(ctx context.Context, cmd *exec.Cmd, logFile string) error {
+	log, err := os.Create(logFile)
+	if err != nil {
+		return fmt.Errorf("grading: %w; free some disk space", err)
+	}
+	defer log.Close()
+	words := &limited{to: log, room: maxLog}
+	cmd.Stdout, cmd.Stderr = words, words
+	cmd.WaitDelay = time.Second // for what it left running with its words
+
+	ctx, cancel := context.WithTimeout(ctx, b.Time)
+	defer cancel()
+	runtime.LockOSThread() // see process.Adopt
+	defer runtime.UnlockOSThread()
+	process.Adopt(cmd)
+	if err := cmd.Start(); err != nil {
+		return fmt.Errorf("grading: %w", err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }()
+	used, err := b.watch(ctx, cmd.Process, ended)
+	var exit *exec.ExitError
+	switch {
+	case b.Memory > 0 && used > b.Memory:
+		return fmt.Errorf("grading: it took %d MiB of memory, and %d MiB are allowed; look at the submission, or allow more with MEMORY=", used>>20, b.Memory>>20)
+	case errors.Is(ctx.Err(), context.DeadlineExceeded):
+		return fmt.Errorf("grading: it took longer than %s; look at the submission, or allow more with TIME=", b.Time)
+	case err == nil, errors.As(err, &exit) && exit.ExitCode() >= 0 && exit.ExitCode() <= 2:
+		return nil
+	}
+	return fmt.Errorf("grading: the process ended with %w; its words are in %s", err, logFile)
+}
+
+// watch waits for a process's end. It asks it to end when ctx is over, and
+// kills it when it does not, or when it takes too much memory. What the
+// process leaves running is killed too.
+func (b Budget) watch(ctx context.Context, p *os.Process, ended <-chan error) (used int64, err error) {
+	var relatives []process.Relative
+	defer func() { process.Kill(relatives) }()
+	ticks := time.NewTicker(look)
+	defer ticks.Stop()
+	over := ctx.Done()
+	var patience <-chan time.Time
+	for {
+		select {
+		case err := <-ended:
+			return used, err
+		case <-ticks.C:
+			if relatives, used = process.Family(p.Pid); b.Memory > 0 && used > b.Memory {
+				process.Kill(relatives)
+				return used, <-ended
+			}
+		case <-over:
+			over, patience = nil, time.After(goodbye)
+			_ = p.Signal(syscall.SIGTERM) // it may have ended
+		case <-patience:
+			relatives, _ = process.Family(p.Pid)
+			process.Kill(relatives)
+		}
+	}
+}
+
+// limited keeps the first bytes of what is written.
+type limited struct {
+	to   io.Writer
+	room int
+}
+
+func (l *limited) Write(p []byte) (int, error) {
+	n, err := l.to.Write(p[:min(len(p), l.room)])
+	l.room -= n
+	if err != nil {
+		return n, err
+	}
+	return len(p), nil
+}

@@ -1,0 +1,54 @@
+package grade
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"rolecall/harness/check"
+	"rolecall/harness/cluster"
+	"rolecall/harness/cluster/place"
+	"rolecall/harness/inventory"
+)
+
+// baselined is a cluster that knows what it held when it was new.
+type baselined interface {
+	Baseline() ([]inventory.Object, error)
+}
+
+// renewed bounds the wait for what was deleted to be gone.
+const renewed = 20 * time.Second
+
+// renew brings a cluster back to what it was when new, and looks whether it
+// is: every object that was there is there, and no other.
+func renew(ctx context.Context, lab cluster.Cluster) error {
+	known, ok := lab.(baselined)
+	if !ok {
+		return errors.New("resetting the cluster: it does not know what it held when it was new")
+	}
+	baseline, err := known.Baseline()
+	if err != nil {
+		return err
+	}
+	now, err := inventory.Take(ctx, lab.Config())
+	if err != nil {
+		return err
+	}
+	if err := inventory.Delete(ctx, lab.Config(), inventory.Strangers(baseline, now)); err != nil {
+		return err
+	}
+	if err := place.Make(ctx, lab.Config(), lab.Namespaces()); err != nil {
+		return err
+	}
+	var differs []inventory.Object
+	same, err := check.Eventually(ctx, renewed, 200*time.Millisecond, func(ctx context.Context) (bool, error) {
+		now, err := inventory.Take(ctx, lab.Config())
+		differs = append(inventory.Strangers(baseline, now), inventory.Lost(baseline, now)...)
+		return err == nil && len(differs) == 0, err
+	})
+	if err == nil && !same {
+		err = fmt.Errorf("resetting the cluster: %d objects differ from when it was new, %s among them", len(differs), differs[0])
+	}
+	return err
+}

@@ -1,0 +1,47 @@
+package grade
+
+import (
+	"fmt"
+	"sync"
+	"time"
+
+	"rolecall/harness"
+	"rolecall/harness/progress"
+	"rolecall/harness/report"
+)
+
+// running is how far grading a folder is.
+type running struct {
+	all  *All
+	task *progress.Task
+
+	mu      sync.Mutex
+	results []*harness.Result
+	total   int
+	done    int
+	before  int // graded by an earlier run
+	began   time.Time
+}
+
+// end notes a submission's result; nil where it was interrupted.
+func (r *running) end(i int, s Submission, result *harness.Result) {
+	if result == nil {
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.results[i] = result
+	r.done++
+	points := fmt.Sprintf("%d/%d", result.Points, result.MaxPoints)
+	if result.Outcome == harness.Error {
+		points = "-"
+	}
+	fmt.Fprintf(r.all.Lines, "%*d/%d  %-5s  %7s  %s\n", len(fmt.Sprint(r.total)), r.done, r.total, result.Outcome, points, report.OneLine(s.Name, 100))
+	r.task.Update(fmt.Sprintf("%d of %d, about %s left", r.done, r.total, r.left(time.Now())))
+}
+
+// left is how long the rest takes if it goes on as until now.
+func (r *running) left(now time.Time) time.Duration {
+	each := now.Sub(r.began) / time.Duration(r.done-r.before)
+	return (each * time.Duration(r.total-r.done)).Round(time.Second)
+}

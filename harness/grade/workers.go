@@ -1,0 +1,16 @@
+package grade
+
+import "runtime"
+
+// needs is the memory that grading one submission takes as a rule: a cluster,
+// and now and then a compiler.
+const needs = 1536 << 20
+
+// Workers is how many submissions this machine can grade at a time.
+func Workers() int {
+	workers := runtime.NumCPU()
+	if free := freeMemory(); free > 0 {
+		workers = min(workers, int(free/needs))
+	}
+	return max(1, workers)
+}
