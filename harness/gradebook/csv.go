@@ -5,6 +5,7 @@ import (
 	"encoding/csv"
 	"fmt"
 	"strings"
+	"unicode/utf8"
 
 	"rolecall/harness"
 	"rolecall/harness/report"
@@ -64,9 +65,11 @@ func points(points int, outcome harness.Outcome) string {
 	return fmt.Sprint(points)
 }
 
-// inert keeps a spreadsheet from taking a text for a formula, as OWASP advises.
+// inert keeps a spreadsheet from taking a text for a formula, as OWASP advises;
+// blanks before it and the wide forms of the signs do not save it.
 func inert(text string) string {
-	if text != "" && strings.ContainsAny(text[:1], "=+-@\t\r") || strings.HasPrefix(text, "＝") || strings.HasPrefix(text, "＋") || strings.HasPrefix(text, "－") || strings.HasPrefix(text, "＠") {
+	first, _ := utf8.DecodeRuneInString(strings.TrimLeft(text, " "))
+	if strings.ContainsRune("=+-@\t\r＝＋－＠", first) {
 		return "'" + text
 	}
 	return text

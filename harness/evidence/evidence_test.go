@@ -1,0 +1,221 @@
+package evidence
+
+import (
+	"crypto/ed25519"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	authenticationv1 "k8s.io/api/authentication/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	auditv1 "k8s.io/apiserver/pkg/apis/audit/v1"
+	"k8s.io/client-go/kubernetes/fake"
+
+	"rolecall/harness"
+	"rolecall/harness/check"
+	"rolecall/harness/report"
+)
+
+var steps = []harness.Step{{Slug: "token", Lab: 2, Title: "A call", Checks: []harness.Check{
+	{ID: "token.runs", Points: 8}, {ID: "token.authenticated", Points: 12},
+}}}
+
+// event is a request of a pod's as the API server wrote it.
+func event(id, pod string) auditv1.Event {
+	return auditv1.Event{
+		TypeMeta: metav1.TypeMeta{Kind: "Event", APIVersion: "audit.k8s.io/v1"},
+		AuditID:  types.UID(id), Stage: auditv1.StageResponseComplete, Verb: "list", RequestURI: "/api/v1/namespaces/default/services",
+		User: authenticationv1.UserInfo{Username: "system:serviceaccount:default:default", Groups: []string{"system:authenticated"},
+			Extra: map[string]authenticationv1.ExtraValue{"authentication.kubernetes.io/pod-uid": {pod}}},
+		ObjectRef: &auditv1.ObjectReference{Resource: "services", Namespace: "default"}, SourceIPs: []string{"10.244.0.5"},
+		ResponseStatus:           &metav1.Status{Code: 403},
+		RequestReceivedTimestamp: metav1.NewMicroTime(time.Date(2026, 1, 2, 3, 4, 5, 678000, time.UTC)),
+	}
+}
+
+// graded writes a result and its evidence, as spoil changed it before it was
+// signed, and returns the directory and the key's folder.
+func graded(t *testing.T, spoil func(r *harness.Result)) (out string, key *Key) {
+	t.Helper()
+	out = t.TempDir()
+	key, err := OwnKey(t.TempDir())
+	require.NoError(t, err)
+	bundle, err := Begin(filepath.Join(out, "evidence"))
+	require.NoError(t, err)
+	client := fake.NewClientset()
+	stop, err := bundle.WatchPods(client, []string{"default"})
+	require.NoError(t, err)
+	for _, pod := range []struct{ namespace, uid string }{{"default", "uid-1"}, {"kube-system", "uid-2"}} {
+		_, err = client.CoreV1().Pods(pod.namespace).Create(t.Context(), &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: pod.uid, UID: types.UID(pod.uid), ManagedFields: []metav1.ManagedFieldsEntry{{Manager: "x"}}}}, metav1.CreateOptions{})
+		require.NoError(t, err)
+	}
+	e := event("audit-1", "uid-1")
+	_, err = fmt.Fprintln(bundle.Audit(), `alf of an event that began before"}`)
+	require.NoError(t, err)
+	require.NoError(t, json.NewEncoder(bundle.Audit()).Encode(e))
+	require.NoError(t, json.NewEncoder(bundle.Audit()).Encode(event("audit-2", "uid-2")))
+
+	request := check.RequestOf(e)
+	r := &harness.Result{StartedAt: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), Submission: "ada", Version: "v", Steps: []harness.StepResult{
+		harness.NewStepResult(steps[0], []harness.CheckResult{
+			{ID: "token.runs", Outcome: harness.Fail, MaxPoints: 8, Needs: []string{}, Evidence: []check.Evidence{{Object: "o"}}},
+			{ID: "token.authenticated", Outcome: harness.Pass, Points: 12, MaxPoints: 12, Needs: []string{}, Evidence: []check.Evidence{{Request: &request}}},
+		}, time.Second),
+	}}
+	r.Sum()
+	r.DurationMs = 1
+	spoil(r)
+	require.Eventually(t, func() bool { // the watch is a moment behind
+		found := false
+		bundle.pods.mu.Lock()
+		defer bundle.pods.mu.Unlock()
+		require.NoError(t, bundle.pods.packed.Flush())
+		_ = eachLine(filepath.Join(out, "evidence", podsFile), func(pod corev1.Pod) { found = true })
+		return found
+	}, 10*time.Second, 20*time.Millisecond)
+	stop()
+	native, err := report.Native(r)
+	require.NoError(t, err)
+	require.NoError(t, bundle.Seal(r, native, key))
+	require.NoError(t, report.WriteAs(out, r, nil))
+	_, err = fmt.Fprintln(bundle.Audit(), "later")
+	require.NoError(t, err, "who still follows the log writes into nothing")
+	return out, key
+}
+
+func asIs(*harness.Result) {}
+
+func TestVerify(t *testing.T) {
+	out, key := graded(t, asIs)
+	v, err := Verify(out, key, steps)
+	require.NoError(t, err)
+	assert.Equal(t, []int{1, 1, 12}, []int{v.Requests, v.Pods, v.Result.Points})
+	assert.Equal(t, key.ID(), v.Manifest.Key)
+
+	public, err := os.ReadFile(filepath.Join(out, "evidence", podsFile))
+	require.NoError(t, err)
+	assert.NotEmpty(t, public)
+}
+
+// TestTamperedAfterGrading changes each file of a bundle in turn.
+func TestTamperedAfterGrading(t *testing.T) {
+	for name, says := range map[string]string{
+		"results.json":            "was changed after grading",
+		"evidence/results.json":   "results.json was changed",
+		"evidence/audit.jsonl.gz": "audit.jsonl.gz was changed",
+		"evidence/pods.jsonl.gz":  "pods.jsonl.gz was changed",
+		"evidence/manifest.json":  "does not fit",
+		"evidence/manifest.sig":   "does not fit",
+	} {
+		t.Run(name, func(t *testing.T) {
+			out, key := graded(t, asIs)
+			file := filepath.Join(out, name)
+			text, err := os.ReadFile(file)
+			require.NoError(t, err)
+			changed := []byte(strings.Replace(string(text), `"points": 12`, `"points": 20`, 1))
+			if string(changed) == string(text) {
+				changed = append([]byte{}, text...)
+				changed[len(changed)-2] ^= 1
+			}
+			require.NoError(t, os.WriteFile(file, changed, 0o644))
+			_, err = Verify(out, key, steps)
+			assert.ErrorContains(t, err, says)
+			require.NoError(t, os.Remove(file))
+			_, err = Verify(out, key, steps)
+			assert.Error(t, err)
+		})
+	}
+}
+
+// TestSignedNonsense is signed by the right key, and still proves nothing.
+func TestSignedNonsense(t *testing.T) {
+	for name, test := range map[string]struct {
+		spoil func(r *harness.Result)
+		says  string
+	}{
+		"points for a failure":     {func(r *harness.Result) { r.Steps[0].Checks[0].Points = 8 }, "adding up"},
+		"a sum that is none":       {func(r *harness.Result) { r.Points = 20 }, "adding up"},
+		"a better outcome":         {func(r *harness.Result) { r.Outcome = harness.Pass }, "adding up"},
+		"a request nobody made":    {func(r *harness.Result) { r.Steps[0].Checks[1].Evidence[0].Request.AuditID = "audit-9" }, "not among them as it is cited"},
+		"a request made otherwise": {func(r *harness.Result) { r.Steps[0].Checks[1].Evidence[0].Request.Code = 200 }, "not among them as it is cited"},
+		"a pod that never was": {func(r *harness.Result) {
+			request := check.RequestOf(event("audit-2", "uid-2"))
+			r.Steps[0].Checks[1].Evidence[0].Request = &request
+		}, "uid-2, is not among them"},
+		"a check worth more": {func(r *harness.Result) {
+			r.Steps[0].Checks[1].MaxPoints, r.Steps[0].Checks[1].Points = 15, 15
+			r.Steps[0] = harness.NewStepResult(steps[0], r.Steps[0].Checks, time.Second)
+			r.Sum()
+			r.DurationMs = 1
+		}, "was worth 15 points"},
+		"a check left out": {func(r *harness.Result) {
+			r.Steps[0] = harness.NewStepResult(steps[0], r.Steps[0].Checks[1:], time.Second)
+			r.Sum()
+			r.DurationMs = 1
+		}, "1 are missing"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			out, key := graded(t, test.spoil)
+			_, err := Verify(out, key, steps)
+			assert.ErrorContains(t, err, test.says)
+		})
+	}
+}
+
+func TestAnotherKey(t *testing.T) {
+	out, _ := graded(t, asIs)
+	other, err := OwnKey(t.TempDir())
+	require.NoError(t, err)
+	_, err = Verify(out, other, steps)
+	assert.ErrorContains(t, err, "KEY=file")
+}
+
+func TestOwnKeyIsMadeOnce(t *testing.T) {
+	home := t.TempDir()
+	ids := make([]string, 8)
+	var all sync.WaitGroup
+	for i := range ids {
+		all.Go(func() {
+			if key, err := OwnKey(home); assert.NoError(t, err) {
+				ids[i] = key.ID()
+			}
+		})
+	}
+	all.Wait()
+	for _, id := range ids {
+		assert.Equal(t, ids[0], id)
+	}
+	info, err := os.Stat(filepath.Join(home, keyFile))
+	require.NoError(t, err)
+	assert.Equal(t, os.FileMode(0o600), info.Mode())
+	entries, err := os.ReadDir(home)
+	require.NoError(t, err)
+	for _, entry := range entries {
+		assert.True(t, IsKey(entry.Name()), entry.Name())
+	}
+
+	public, err := ReadKey(filepath.Join(home, publicKeyFile))
+	require.NoError(t, err)
+	assert.Equal(t, ids[0], public.ID())
+	assert.Nil(t, public.private)
+	private, err := ReadKey(filepath.Join(home, keyFile))
+	require.NoError(t, err)
+	assert.True(t, ed25519.Verify(public.public, []byte("x"), ed25519.Sign(private.private, []byte("x"))))
+	assert.ErrorContains(t, Manifest{}.sign(t.TempDir(), public), "name a private one")
+}
+
+func TestReadKeyRefusesWhatIsNone(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "key.pem")
+	require.NoError(t, os.WriteFile(file, []byte("-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"), 0o600))
+	_, err := ReadKey(file)
+	assert.ErrorContains(t, err, "openssl genpkey -algorithm ed25519")
+}

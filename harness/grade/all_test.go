@@ -1,0 +1,288 @@
+package grade
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"rolecall/harness"
+	"rolecall/harness/intake"
+	"rolecall/harness/report"
+)
+
+// TestMain lets this test program play a grading process: what the submission
+// is called says how it behaves.
+func TestMain(m *testing.M) {
+	if out := os.Getenv("ROLECALL_TEST_OUT"); out != "" {
+		os.Exit(play(os.Getenv("ROLECALL_TEST_SUBMISSION"), out))
+	}
+	os.Exit(m.Run())
+}
+
+func play(from, out string) int {
+	name := filepath.Base(from)
+	switch word, _, _ := strings.Cut(name, "-"); word {
+	case "crashes":
+		panic("a defect")
+	case "hangs":
+		child := exec.Command("sleep", "600") // and leaves something running
+		_ = child.Start()
+		fmt.Println("child", child.Process.Pid)
+		time.Sleep(10 * time.Minute)
+	case "hogs":
+		for hog := [][]byte{}; ; time.Sleep(10 * time.Millisecond) {
+			hog = append(hog, bytes.Repeat([]byte{1}, 8<<20))
+		}
+	case "floods":
+		for range 3000 {
+			fmt.Println(strings.Repeat("{\"score\": 100}", 100))
+		}
+	case "ends":
+		return 0
+	case "half":
+		_ = os.WriteFile(filepath.Join(out, "results.json"), []byte(`{"schema":"rolecall/results/v1","outc`), 0o644)
+		return 0
+	case "killed":
+		_ = exec.Command("kill", "-9", fmt.Sprint(os.Getpid())).Run()
+	}
+	digest, err := intake.Digest(from)
+	_, refused := intake.AsRefusal(err)
+	if err != nil && !refused {
+		return 2
+	}
+	r := &harness.Result{StartedAt: time.Now().UTC(), Submission: name, Digest: digest, Version: "v1"}
+	verdict := harness.CheckResult{Outcome: harness.Pass}
+	if strings.HasPrefix(name, "wrong") || refused {
+		verdict = harness.CheckResult{Outcome: harness.Fail, Got: "wrong"}
+	}
+	r.Steps = all(steps(), verdict)
+	if verdict.Outcome == harness.Pass {
+		for i := range r.Steps {
+			for j := range r.Steps[i].Checks {
+				r.Steps[i].Checks[j].Points = r.Steps[i].Checks[j].MaxPoints
+			}
+			r.Steps[i] = harness.NewStepResult(steps()[i], r.Steps[i].Checks, 0)
+		}
+	}
+	r.Sum()
+	if err := report.WriteAs(out, r, nil); err != nil {
+		return 2
+	}
+	return r.ExitStatus()
+}
+
+// class lays submissions out.
+func class(t *testing.T, names ...string) string {
+	t.Helper()
+	dir := t.TempDir()
+	for _, name := range names {
+		lab := filepath.Join(dir, name, "lab-1")
+		require.NoError(t, os.MkdirAll(lab, 0o755))
+		require.NoError(t, os.WriteFile(filepath.Join(lab, "pod.yaml"), []byte("kind: Pod\n"), 0o644))
+	}
+	return dir
+}
+
+type grading struct {
+	*All
+	lines   *bytes.Buffer
+	started atomic.Int64
+	cleared atomic.Int64
+}
+
+func newGrading(t *testing.T, out string) *grading {
+	g := &grading{lines: &bytes.Buffer{}}
+	g.All = &All{
+		Course: course(t), Out: out, Workers: 2, Lines: g.lines, Budget: Budget{Time: 20 * time.Second, Memory: 300 << 20},
+		Command: func(worker int, s Submission, out string) *exec.Cmd {
+			g.started.Add(1)
+			cmd := exec.Command(os.Args[0])
+			cmd.Env = append(os.Environ(), "ROLECALL_TEST_OUT="+out, "ROLECALL_TEST_SUBMISSION="+s.Path)
+			return cmd
+		},
+		Clear: func(context.Context, int) error { g.cleared.Add(1); return nil },
+	}
+	return g
+}
+
+func (g *grading) grade(t *testing.T, dir string) map[string]*harness.Result {
+	t.Helper()
+	submissions, _, err := List(dir)
+	require.NoError(t, err)
+	book, err := g.Grade(t.Context(), submissions)
+	require.NoError(t, err)
+	results := map[string]*harness.Result{}
+	for _, row := range book.Rows {
+		results[row.Name] = row.Result
+	}
+	require.Len(t, results, len(submissions), "none is lost")
+	return results
+}
+
+// TestOneAffectsNoOther grades a class some of which crash, hang, hog memory,
+// flood the log, or end without a result.
+func TestOneAffectsNoOther(t *testing.T) {
+	dir := class(t, "right-1", "crashes", "floods", "half", "ends", "hogs", "hangs", "killed", "right-2", "wrong-1", "wrong-2")
+	g := newGrading(t, t.TempDir())
+	g.Budget.Time = 5 * time.Second
+	results := g.grade(t, dir)
+	for name, want := range map[string]harness.Outcome{
+		"right-1": harness.Pass, "right-2": harness.Pass, "floods": harness.Pass, "wrong-1": harness.Fail, "wrong-2": harness.Fail,
+		"crashes": harness.Error, "half": harness.Error, "ends": harness.Error, "hogs": harness.Error, "hangs": harness.Error, "killed": harness.Error,
+	} {
+		assert.Equal(t, want, results[name].Outcome, name)
+	}
+	for name, says := range map[string]string{
+		"crashes": "without a result", "half": "without a result", "ends": "without a result", "killed": "signal: killed",
+		"hogs": "MiB of memory", "hangs": "longer than 5s",
+	} {
+		assert.Contains(t, results[name].Steps[0].Checks[0].Error, says, name)
+		assert.Zero(t, results[name].Points)
+	}
+	info, err := os.Stat(filepath.Join(g.Out, "submissions/floods/log.txt"))
+	require.NoError(t, err)
+	assert.LessOrEqual(t, info.Size(), int64(maxLog))
+	assert.EqualValues(t, g.Workers, g.cleared.Load())
+	log, err := os.ReadFile(filepath.Join(g.Out, "submissions/hangs/log.txt"))
+	require.NoError(t, err)
+	var child int
+	_, err = fmt.Sscanf(string(log), "child %d", &child)
+	require.NoError(t, err)
+	assert.Eventually(t, func() bool { return !runs(child) }, 5*time.Second, 50*time.Millisecond, "what a process left running is ended")
+}
+
+// runs tells whether a process is there and no zombie.
+func runs(pid int) bool {
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	return err == nil && !strings.Contains(string(status), "State:\tZ")
+}
+
+// TestAgainGradesWhatIsLeft: finished ones are kept; errors of ours, changed
+// submissions and those of other checks are graded again.
+func TestAgainGradesWhatIsLeft(t *testing.T) {
+	dir, out := class(t, "right-1", "right-2", "wrong-1", "ends-1"), t.TempDir()
+	started := func(change func(g *grading)) int64 {
+		g := newGrading(t, out)
+		change(g)
+		g.grade(t, dir)
+		return g.started.Load()
+	}
+	nothing := func(*grading) {}
+	assert.EqualValues(t, 4, started(nothing))
+	first, err := os.ReadFile(filepath.Join(out, "gradebook.csv"))
+	require.NoError(t, err)
+	assert.EqualValues(t, 1, started(nothing), "only the one that could not be judged")
+	second, err := os.ReadFile(filepath.Join(out, "gradebook.csv"))
+	require.NoError(t, err)
+	assert.Equal(t, string(first), string(second))
+	assert.EqualValues(t, 2, started(func(*grading) {
+		require.NoError(t, os.WriteFile(filepath.Join(dir, "right-1/lab-1/pod.yaml"), []byte("changed"), 0o644))
+	}))
+	assert.EqualValues(t, 2, started(func(g *grading) {
+		require.NoError(t, os.Truncate(filepath.Join(out, "submissions/right-2/results.json"), 100))
+	}))
+	assert.EqualValues(t, 4, started(func(g *grading) { g.Version = "v2" }))
+}
+
+// TestStoppedGoesOn interrupts a run; the gradebook says what is missing, and
+// the next run grades just that.
+func TestStoppedGoesOn(t *testing.T) {
+	dir, out := class(t, "a-1", "b-1", "hangs-1", "hangs-2", "z-1"), t.TempDir()
+	submissions, _, err := List(dir)
+	require.NoError(t, err)
+	g := newGrading(t, out)
+	ctx, stop := context.WithTimeout(t.Context(), 2*time.Second)
+	defer stop()
+	book, err := g.Grade(ctx, submissions)
+	require.NoError(t, err)
+	assert.Equal(t, 2, book.ExitStatus())
+	assert.Contains(t, book.Rows[4].Result.Steps[0].Checks[0].Error, "interrupted")
+	assert.NoFileExists(t, filepath.Join(out, "submissions/z-1/results.json"))
+	assert.EqualValues(t, g.Workers, g.cleared.Load())
+
+	require.NoError(t, os.RemoveAll(filepath.Join(dir, "hangs-1")))
+	require.NoError(t, os.RemoveAll(filepath.Join(dir, "hangs-2")))
+	again := newGrading(t, out)
+	results := again.grade(t, dir)
+	assert.EqualValues(t, 1, again.started.Load())
+	assert.Equal(t, harness.Pass, results["z-1"].Outcome)
+	assert.Contains(t, again.lines.String(), "graded before: 2 of 3")
+}
+
+// TestSameFolderSameGradebook grades a class twice, with other workers.
+func TestSameFolderSameGradebook(t *testing.T) {
+	dir := class(t, "right-1", "wrong-1", "ends-1", "right-2", "<b>", "=1+1", "Ada Lovelace", "\xff\xfe", "a\nb")
+	var books []string
+	for _, workers := range []int{1, 3} {
+		g := newGrading(t, t.TempDir())
+		g.Workers = workers
+		g.grade(t, dir)
+		for _, name := range []string{"gradebook.csv", "gradebook.html"} {
+			text, err := os.ReadFile(filepath.Join(g.Out, name))
+			require.NoError(t, err)
+			books = append(books, strings.ReplaceAll(string(text), g.Out, "OUT"))
+		}
+	}
+	assert.Equal(t, books[0], books[2])
+	assert.Equal(t, books[1], books[3])
+}
+
+func TestList(t *testing.T) {
+	dir := class(t, "bob", "Ada", "../bob", "a b", "a_b")
+	for _, name := range []string{"cyd.zip", "dan.tar.gz", "README.txt", ".hidden"} {
+		require.NoError(t, os.WriteFile(filepath.Join(dir, name), nil, 0o644))
+	}
+	submissions, others, err := List(dir)
+	require.NoError(t, err)
+	assert.Equal(t, []string{"README.txt"}, others)
+	seen := map[string]bool{}
+	for _, s := range submissions {
+		assert.Regexp(t, `^[A-Za-z0-9_.-]+$`, s.Folder)
+		assert.False(t, seen[strings.ToLower(s.Folder)], s.Folder)
+		seen[strings.ToLower(s.Folder)] = true
+	}
+	assert.Equal(t, "bob", submissions[len(submissions)-3].Folder)
+
+	_, _, err = List(t.TempDir())
+	assert.ErrorContains(t, err, "SUBMISSIONS=dir")
+}
+
+func TestFoldersOfOddNamesStayApart(t *testing.T) {
+	seen := map[string]string{}
+	for _, name := range []string{"..", ".", "a/b", "a b", "a_b", "A_b", "a\nb", "\xff", "\xfe", "<script>", "x-a_b-0123", strings.Repeat("a", 250), strings.Repeat("a", 251), "con", "é", "e\u0301"} {
+		got := folder(name)
+		assert.Regexp(t, `^[A-Za-z0-9_-][A-Za-z0-9_.-]*$`, got)
+		assert.Less(t, len(got), 70)
+		assert.Empty(t, seen[strings.ToLower(got)], "%q and %q", name, seen[got])
+		seen[strings.ToLower(got)] = name
+	}
+}
+
+func TestEstimate(t *testing.T) {
+	now := time.Now()
+	r := &running{total: 100, done: 30, before: 10, began: now.Add(-40 * time.Second)}
+	assert.Equal(t, 140*time.Second, r.left(now))
+}
+
+func TestWorkers(t *testing.T) {
+	assert.GreaterOrEqual(t, Workers(), 1)
+}
+
+func TestVersionNamesThisProgram(t *testing.T) {
+	one, err := Version()
+	require.NoError(t, err)
+	assert.Regexp(t, `^(rev|sha256)-[0-9a-f]{12}$`, one)
+	two, err := Version()
+	require.NoError(t, err)
+	assert.Equal(t, one, two)
+}

@@ -1,0 +1,136 @@
+package grade
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"k8s.io/client-go/rest"
+
+	"rolecall/harness"
+	"rolecall/harness/cluster"
+	"rolecall/harness/evidence"
+	"rolecall/harness/report"
+)
+
+func steps() []harness.Step {
+	return []harness.Step{
+		{Slug: "pod", Lab: 1, Title: "A pod", Checks: []harness.Check{{ID: "pod.manifest", Points: 12}, {ID: "pod.running", Points: 8, Needs: []string{"pod.manifest"}}}},
+		{Slug: "walkthrough", Title: "The story", Checks: []harness.Check{{ID: "walkthrough.cause"}}},
+	}
+}
+
+func course(t *testing.T) Course {
+	t.Helper()
+	key, err := evidence.OwnKey(t.TempDir())
+	require.NoError(t, err)
+	return Course{Steps: steps, Version: "v1", Key: key, Formats: report.Formats[:1]}
+}
+
+// broken is a cluster that does not come up.
+type broken struct {
+	err  error
+	ups  int
+	down int
+	wait func(context.Context)
+}
+
+func (b *broken) Up(ctx context.Context) error {
+	b.ups++
+	if b.wait != nil {
+		b.wait(ctx)
+	}
+	return b.err
+}
+func (b *broken) Config() *rest.Config               { return &rest.Config{} }
+func (b *broken) Namespaces() cluster.Namespaces     { return cluster.Ours }
+func (b *broken) Down(context.Context) error         { b.down++; return nil }
+func (b *broken) Logs(context.Context, string) error { return nil }
+
+func grader(t *testing.T, lab cluster.Cluster) *Grader {
+	return &Grader{Course: course(t), Cluster: lab, Kind: "fake", Place: filepath.Join(t.TempDir(), "grading", "one")}
+}
+
+func submission(t *testing.T) string {
+	dir := filepath.Join(t.TempDir(), "ada")
+	require.NoError(t, os.MkdirAll(filepath.Join(dir, "lab-1"), 0o755))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "lab-1/pod.yaml"), []byte("kind: Pod\n"), 0o644))
+	return dir
+}
+
+// TestRefusedIsTheirs: what cannot be taken in fails every check, and no
+// cluster is made for it.
+func TestRefusedIsTheirs(t *testing.T) {
+	lab := &broken{}
+	g := grader(t, lab)
+	file := filepath.Join(t.TempDir(), "bob.zip")
+	require.NoError(t, os.WriteFile(file, []byte("PK but no zip"), 0o644))
+	out := t.TempDir()
+	result, err := g.Grade(t.Context(), file, out)
+	require.NoError(t, err)
+	assert.Equal(t, harness.Fail, result.Outcome)
+	assert.Equal(t, []int{0, 20}, []int{result.Points, result.MaxPoints})
+	assert.Contains(t, result.Steps[0].Checks[0].Got, "the archive is broken")
+	assert.Zero(t, lab.ups)
+	written, err := report.Read(filepath.Join(out, "results.json"))
+	require.NoError(t, err)
+	assert.Equal(t, result, written)
+	_, err = evidence.Verify(out, g.Key, steps())
+	assert.NoError(t, err)
+	assert.FileExists(t, filepath.Join(out, "junit.xml"))
+}
+
+// TestBrokenClusterIsOurs: the result is there, every check an error, and the
+// cluster is taken away.
+func TestBrokenClusterIsOurs(t *testing.T) {
+	lab := &broken{err: errors.New("the disk is full")}
+	g := grader(t, lab)
+	out := t.TempDir()
+	result, err := g.Grade(t.Context(), submission(t), out)
+	require.NoError(t, err)
+	assert.Equal(t, 2, result.ExitStatus())
+	for _, c := range result.Steps[0].Checks {
+		assert.Equal(t, harness.Error, c.Outcome)
+		assert.Contains(t, c.Error, "disk is full")
+	}
+	assert.Equal(t, 2, lab.down, "before, and after")
+	assert.NoDirExists(t, g.Place)
+	assert.NotEmpty(t, result.Digest)
+	assert.FileExists(t, filepath.Join(out, "results.json"))
+}
+
+func TestNoSubmissionIsOurs(t *testing.T) {
+	result, err := grader(t, &broken{}).Grade(t.Context(), filepath.Join(t.TempDir(), "nobody"), t.TempDir())
+	require.NoError(t, err)
+	assert.Equal(t, harness.Error, result.Outcome)
+}
+
+// TestInterruptedIsNoResult: nothing is written that could be taken for a
+// grade, and the cluster goes.
+func TestInterruptedIsNoResult(t *testing.T) {
+	ctx, interrupt := context.WithCancel(t.Context())
+	lab := &broken{wait: func(ctx context.Context) { interrupt(); <-ctx.Done() }, err: context.Canceled}
+	g := grader(t, lab)
+	out := t.TempDir()
+	_, err := g.Grade(ctx, submission(t), out)
+	assert.ErrorContains(t, err, "interrupted")
+	assert.Equal(t, 2, lab.down)
+	assert.NoDirExists(t, g.Place)
+	assert.NoFileExists(t, filepath.Join(out, "results.json"))
+}
+
+// TestKeptClusterThatCannotBeVerifiedIsReplaced: reset is proved, or the
+// cluster is a new one.
+func TestKeptClusterThatCannotBeVerifiedIsReplaced(t *testing.T) {
+	lab := &broken{}
+	g := grader(t, lab)
+	g.Keep = true
+	require.NoError(t, g.enter(t.Context()))
+	assert.Equal(t, []int{2, 1}, []int{lab.ups, lab.down})
+	require.NoError(t, g.leave(t.Context()))
+	assert.Equal(t, 1, lab.down, "it is kept for the next one")
+}

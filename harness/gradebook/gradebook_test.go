@@ -1,0 +1,176 @@
+package gradebook
+
+import (
+	"bytes"
+	"encoding/csv"
+	"flag"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"golang.org/x/net/html"
+
+	"rolecall/harness"
+	"rolecall/harness/check"
+)
+
+var update = flag.Bool("update", false, "write the golden files anew")
+
+var class = []harness.Step{
+	{Slug: "pod", Lab: 1, Title: "A pod", Checks: []harness.Check{
+		{ID: "pod.manifest", Desc: "one object, a Pod", Points: 12}, {ID: "pod.running", Desc: "it runs", Points: 8}}},
+	{Slug: "token", Lab: 2, Title: "A call", Checks: []harness.Check{{ID: "token.runs", Desc: "it ends in time", Points: 20}}},
+	{Slug: "walkthrough", Title: "The story", Checks: []harness.Check{{ID: "walkthrough.cause", Desc: "the binding is the cause"}}},
+}
+
+// row is a submission with an outcome for each check.
+func row(name, folder, got string, outcomes ...harness.Outcome) Row {
+	r := &harness.Result{Submission: name}
+	for _, step := range class {
+		var checks []harness.CheckResult
+		for _, c := range step.Checks {
+			v := harness.CheckResult{ID: c.ID, Desc: c.Desc, Outcome: outcomes[0], MaxPoints: c.Points, Evidence: []check.Evidence{}}
+			switch outcomes = outcomes[1:]; v.Outcome {
+			case harness.Pass:
+				v.Points = c.Points
+				v.Evidence = []check.Evidence{{Request: &check.Request{User: "system:serviceaccount:default:default", Verb: "list", Resource: "services", Namespace: "default", Code: 403, Decision: "forbid"}}}
+			case harness.Fail:
+				v.Want, v.Got, v.Hint = "a Pod", got, "Try "+got
+				v.Evidence = []check.Evidence{{Output: &check.Output{Stdout: got}}}
+			default:
+				v.Error = "why: " + got
+			}
+			checks = append(checks, v)
+		}
+		r.Steps = append(r.Steps, harness.NewStepResult(step, checks, 0))
+	}
+	r.Sum()
+	r.DurationMs = 0
+	return Row{name, folder, r}
+}
+
+// attacks are names of submissions and words of programs.
+var attacks = []string{
+	`<script>document.title="owned"</script>`,
+	`"><img src=x onerror=document.title="owned">`,
+	`</pre></details></section><h1>forged</h1>`,
+	`</script><script>document.title="owned"</script>`,
+	`javascript:alert(1)`, `' onmouseover='alert(1)`, `{{.Policy}}`, `<!--`, `]]>`, `&lt;b&gt;`,
+	`=cmd|' /C calc'!A0`, `+1+1`, `-2+3`, `@SUM(1)`, "\t=1", "\r=1", "＝1", "  =1",
+	"a,b\"c\nd", "\x1b[31m\x00\xff\u202egnp", strings.Repeat("A", 100_000),
+}
+
+func sample() *Book {
+	p, f, e, s := harness.Pass, harness.Fail, harness.Error, harness.Skipped
+	b := &Book{Steps: class}
+	b.Rows = append(b.Rows,
+		row("ada.zip", "ada.zip", "", p, p, p, p), row("bob", "bob", "a Deployment", f, s, p, s), row("cyd.tar.gz", "cyd.tar.gz", "the cluster broke", p, e, p, s))
+	for _, attack := range attacks {
+		b.Rows = append(b.Rows, row(attack, "x", attack, p, f, e, s))
+	}
+	return b
+}
+
+func golden(t *testing.T, name string, got []byte) {
+	t.Helper()
+	file := filepath.Join("testdata", name)
+	if *update {
+		require.NoError(t, os.WriteFile(file, got, 0o644))
+	}
+	want, err := os.ReadFile(file)
+	require.NoError(t, err)
+	assert.Equal(t, string(want), string(got), "go test ./harness/gradebook -update writes it anew")
+}
+
+func TestFilesAreAsTheyShouldBe(t *testing.T) {
+	dir := t.TempDir()
+	require.NoError(t, sample().Write(dir))
+	for _, name := range []string{"gradebook.csv", "gradebook.html"} {
+		text, err := os.ReadFile(filepath.Join(dir, name))
+		require.NoError(t, err)
+		golden(t, name, text)
+	}
+}
+
+func TestSpreadsheetsFindNoFormula(t *testing.T) {
+	text, err := sample().CSV()
+	require.NoError(t, err)
+	lines, err := csv.NewReader(bytes.NewReader(text)).ReadAll()
+	require.NoError(t, err)
+	require.Len(t, lines, 1+3+len(attacks))
+	for _, line := range lines {
+		require.Len(t, line, len(lines[0]))
+		for _, cell := range line {
+			assert.NotRegexp(t, "^ *[=+@\t\r\n＝＋－＠-]", cell)
+			assert.NotContains(t, cell, "\n")
+		}
+	}
+	assert.Equal(t, []string{"submission", "outcome", "points", "max_points", "lab-1", "lab-2", "pod.manifest", "pod.running", "token.runs", "walkthrough.cause"}, lines[0])
+	assert.Equal(t, []string{"bob", "fail", "20", "40", "0", "20", "fail", "skipped", "pass", "skipped"}, lines[2])
+	assert.Equal(t, []string{"cyd.tar.gz", "error", "", "40", "", "20", "pass", "error", "pass", "skipped"}, lines[3], "no points where we could not judge")
+}
+
+// TestPageHasNothingOfLearners parses the page as browsers do.
+func TestPageHasNothingOfLearners(t *testing.T) {
+	text, err := sample().HTML()
+	require.NoError(t, err)
+	page, err := html.Parse(bytes.NewReader(text))
+	require.NoError(t, err)
+	count := map[string]int{}
+	ids := map[string]bool{}
+	var links []string
+	for n := range page.Descendants() {
+		if n.Type != html.ElementNode {
+			continue
+		}
+		count[n.Data]++
+		for _, a := range n.Attr {
+			assert.False(t, strings.HasPrefix(a.Key, "on"), "a handler: %s", a.Val)
+			switch a.Key {
+			case "id":
+				assert.False(t, ids[a.Val], "id %s twice", a.Val)
+				ids[a.Val] = true
+			case "href":
+				links = append(links, a.Val)
+			}
+		}
+		if n.Data == "script" {
+			assert.Equal(t, script, n.FirstChild.Data)
+		}
+	}
+	rows, checks := 3+len(attacks), 4
+	assert.Equal(t, []int{1, 1, 0, rows, rows * checks, 1}, []int{count["script"], count["style"], count["img"], count["section"], count["details"], count["h1"]})
+	for _, link := range links {
+		switch {
+		case strings.HasPrefix(link, "#"):
+			assert.True(t, ids[link[1:]], "%s leads nowhere", link)
+		default:
+			assert.Regexp(t, `^(data:,|[a-z./]+/results\.json)$`, link)
+		}
+	}
+	policy := "default-src 'none'; style-src '" + hash(style) + "'; script-src '" + hash(script) + "'"
+	assert.True(t, bytes.Contains(text, []byte(policy)), "only the page's own script runs")
+}
+
+func TestSameVerdictsGiveTheSameBook(t *testing.T) {
+	one, err := sample().HTML()
+	require.NoError(t, err)
+	two := sample()
+	for _, row := range two.Rows {
+		row.Result.DurationMs, row.Result.Steps[0].DurationMs = 99, 99
+		row.Result.StartedAt = row.Result.StartedAt.AddDate(1, 0, 0)
+	}
+	again, err := two.HTML()
+	require.NoError(t, err)
+	assert.Equal(t, string(one), string(again), "times aside")
+}
+
+func TestExitStatus(t *testing.T) {
+	b := &Book{Steps: class, Rows: []Row{row("a", "a", "", harness.Fail, harness.Skipped, harness.Pass, harness.Skipped)}}
+	assert.Equal(t, 0, b.ExitStatus())
+	b.Rows = append(b.Rows, row("b", "b", "", harness.Error, harness.Skipped, harness.Pass, harness.Skipped))
+	assert.Equal(t, 2, b.ExitStatus())
+}
