@@ -14,6 +14,7 @@ import (
 	"os/exec"
 	"path"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"sort"
 	"strconv"
@@ -85,6 +86,7 @@ func (c *Compiler) build(ctx context.Context, name string, source []byte) ([]byt
 	var said bytes.Buffer
 	build.Stdout, build.Stderr = &said, &said
 	err = build.Run()
+	inFile := regexp.MustCompile(`(?m)^(\s*)\S*\b` + regexp.QuoteMeta(file) + `:`) // compiler and linker write different paths before it
 	switch {
 	case errors.Is(err, exec.ErrNotFound):
 		return nil, fmt.Errorf("compiling %s: no go command in PATH; install Go from https://go.dev/dl", name)
@@ -92,10 +94,8 @@ func (c *Compiler) build(ctx context.Context, name string, source []byte) ([]byt
 		return nil, ctx.Err()
 	case bounded.Err() != nil:
 		return nil, fmt.Errorf("compiling %s: not done after %s; try again when the machine has less to do", name, compiles)
-	case err != nil && strings.Contains(said.String(), "./"+file+":"):
-		return nil, notCompiling(name, strings.ReplaceAll(said.String(), "./"+file, name))
-	case err != nil && strings.Contains(said.String(), "\n"+file+":"), err != nil && strings.HasPrefix(said.String(), file+":"):
-		return nil, notCompiling(name, strings.ReplaceAll(said.String(), file+":", name+":"))
+	case err != nil && inFile.Match(said.Bytes()):
+		return nil, notCompiling(name, inFile.ReplaceAllString(said.String(), "${1}"+name+":"))
 	case err != nil:
 		return nil, fmt.Errorf("compiling %s: %w: %s", name, err, Printable(strings.TrimSpace(said.String()), 1000))
 	}
@@ -118,7 +118,7 @@ func notCompiling(name, said string) error {
 
 // inspect refuses what the contract does not allow, before any tool reads it.
 func inspect(name string, source []byte) error {
-	file, err := parser.ParseFile(token.NewFileSet(), name, source, parser.SkipObjectResolution)
+	file, err := parser.ParseFile(token.NewFileSet(), name, source, parser.SkipObjectResolution|parser.ParseComments)
 	if err != nil {
 		return notCompiling(name, err.Error())
 	}
@@ -131,6 +131,9 @@ func inspect(name string, source []byte) error {
 	if !hasMain(file) {
 		return fail("no function main", "A program starts at: func main() { … }")
 	}
+	if word := directive(file); word != "" {
+		return fail("the directive "+quote(word), "Leave it out: a program of one file needs no words to the compiler.")
+	}
 	for _, spec := range file.Imports {
 		imported, err := strconv.Unquote(spec.Path.Value)
 		if err != nil || !allowed(imported) {
@@ -138,6 +141,21 @@ func inspect(name string, source []byte) error {
 		}
 	}
 	return nil
+}
+
+// directive is the first comment that tells the compiler something. It could
+// reach for files of ours, or make errors that seem to be of another file.
+func directive(file *ast.File) string {
+	for _, group := range file.Comments {
+		for _, comment := range group.List {
+			for _, word := range []string{"//go:", "//line ", "/*line ", "//export ", "//extern "} {
+				if strings.HasPrefix(comment.Text, word) {
+					return comment.Text
+				}
+			}
+		}
+	}
+	return ""
 }
 
 func hasMain(file *ast.File) bool {

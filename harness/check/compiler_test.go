@@ -46,7 +46,11 @@ func TestCompileFailuresAreTheLearners(t *testing.T) {
 		"cgo":             {"package main\n\nimport \"C\"\n\nfunc main() {}\n", `an import of "C"`},
 		"other module":    {"package main\n\nimport \"github.com/evil/evil\"\n\nfunc main() { evil.Do() }\n", "github.com/evil/evil"},
 		"no such package": {"package main\n\nimport \"net/htpp\"\n\nfunc main() { htpp.Get() }\n", "net/htpp"},
-		"embeds the host": {"package main\n\nimport _ \"embed\"\n\n//go:embed /etc/passwd\nvar s string\n\nfunc main() { println(s) }\n", "invalid pattern"},
+		"embeds the host": {"package main\n\nimport _ \"embed\"\n\n//go:embed /etc/passwd\nvar s string\n\nfunc main() { println(s) }\n", "the directive"},
+		"another name":    {"package main\n\n//line /etc/passwd:1\nfunc main() { undefined() }\n", "the directive"},
+		"left out":        {"//go:build ignore\n\npackage main\n\nfunc main() {}\n", "the directive"},
+		"a link inside":   {"package main\n\nimport _ \"unsafe\"\n\n//go:linkname f runtime.nosuch\nfunc f()\n\nfunc main() { f() }\n", "the directive"},
+		"a huge variable": {"package main\n\nvar a [1 << 35]byte\n\nfunc main() { a[0] = 1; println(len(a)) }\n", "too large"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := newCompiler(t, "amd64").Compile(t.Context(), "lab-2/call.go", []byte(test.source))
