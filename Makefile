@@ -100,7 +100,7 @@ verify: ## format, vet, lint, and a tidy go.mod
 	go vet $(packages)
 	go run $(staticcheck) $(packages)
 	go run $(revive) -config revive.toml -set_exit_status $(packages)
-	go run $(actionlint) docs/hooks/*.yml
+	go run $(actionlint) docs/hooks/github/*.yml
 	go mod tidy -diff
 
 bench: $(rolecall) ## where the time of a lab goes, beside one bare pod
