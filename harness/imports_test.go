@@ -17,7 +17,7 @@ func TestImportsGoOneWay(t *testing.T) {
 		switch {
 		case path == "rolecall":
 			return 4
-		case path == "rolecall/labs", path == "rolecall/steps":
+		case path == "rolecall/labs", path == "rolecall/labs/corpus", path == "rolecall/steps":
 			return 3
 		case path == "rolecall/harness/check":
 			return 1

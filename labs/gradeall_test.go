@@ -18,26 +18,23 @@ import (
 	"rolecall/harness"
 	"rolecall/harness/grade"
 	"rolecall/harness/report"
+	"rolecall/labs/corpus"
 )
 
 var (
-	corpusSize    = flag.Int("corpus.size", 12, "how many submissions TestGradeAll grades, all hostile and broken ones from 200 on; fewer are a sample")
-	corpusKeep    = flag.String("corpus.keep", "", "write the class of -corpus.size, with its grades, into this `directory`")
+	corpusSize    = flag.Int("corpus.size", 12, "how many submissions TestGradeAll grades; fewer than the broken and hostile ones are a sample of those")
 	corpusWorkers = flag.String("corpus.workers", "2", "how many submissions TestGradeAll grades at a time")
 )
 
 // class lays out the submissions that TestGradeAll grades.
-func class(t *testing.T) (dir string, all []handedIn) {
+func class(t *testing.T) (dir string, all []corpus.HandedIn) {
 	t.Helper()
-	if *corpusKeep != "" {
-		keepCorpus(t, *corpusKeep, *corpusSize)
-	}
 	dir = t.TempDir()
-	all = corpus(t, dir, *corpusSize)
+	all = corpus.LayOut(t, dir, *corpusSize)
 	if *corpusSize >= len(all) {
 		return dir, all
 	}
-	var sample []handedIn
+	var sample []corpus.HandedIn
 	for i, h := range all {
 		if i*(*corpusSize)/len(all) == (i+1)*(*corpusSize)/len(all) {
 			require.NoError(t, os.RemoveAll(filepath.Join(dir, h.Name)))
@@ -69,7 +66,7 @@ func TestGradeAll(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, submissions, len(all), "none is lost")
 	for _, s := range submissions {
-		i := slices.IndexFunc(all, func(h handedIn) bool { return h.Name == s.Name })
+		i := slices.IndexFunc(all, func(h corpus.HandedIn) bool { return h.Name == s.Name })
 		t.Run(s.Folder, func(t *testing.T) {
 			graded := filepath.Join(out, "submissions", s.Folder)
 			result, err := report.Read(filepath.Join(graded, "results.json"))
@@ -105,7 +102,7 @@ func TestGradeAll(t *testing.T) {
 }
 
 // holds a result to the grade that the corpus says.
-func holds(t *testing.T, want handedIn, got *harness.Result) {
+func holds(t *testing.T, want corpus.HandedIn, got *harness.Result) {
 	t.Helper()
 	var notPassed []string
 	for _, step := range got.Steps {

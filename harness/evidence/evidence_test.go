@@ -52,7 +52,7 @@ func graded(t *testing.T, spoil func(r *harness.Result)) (out string, key *Key) 
 	bundle, err := Begin(filepath.Join(out, "evidence"))
 	require.NoError(t, err)
 	client := fake.NewClientset()
-	stop, err := bundle.WatchPods(client, []string{"default"})
+	stop, err := bundle.WatchPods(t.Context(), client, []string{"default"})
 	require.NoError(t, err)
 	for _, pod := range []struct{ namespace, uid string }{{"default", "uid-1"}, {"kube-system", "uid-2"}} {
 		_, err = client.CoreV1().Pods(pod.namespace).Create(t.Context(), &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: pod.uid, UID: types.UID(pod.uid), ManagedFields: []metav1.ManagedFieldsEntry{{Manager: "x"}}}}, metav1.CreateOptions{})

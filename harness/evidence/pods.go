@@ -1,6 +1,7 @@
 package evidence
 
 import (
+	"context"
 	"encoding/json"
 	"slices"
 
@@ -12,7 +13,7 @@ import (
 
 // WatchPods keeps every pod of some namespaces as the API server admitted it,
 // and as it was when it went, until stop is called.
-func (b *Bundle) WatchPods(client kubernetes.Interface, namespaces []string) (stop func(), err error) {
+func (b *Bundle) WatchPods(ctx context.Context, client kubernetes.Interface, namespaces []string) (stop func(), err error) {
 	factory := informers.NewSharedInformerFactory(client, 0)
 	keep := func(object any) {
 		if gone, ok := object.(cache.DeletedFinalStateUnknown); ok {
@@ -32,5 +33,6 @@ func (b *Bundle) WatchPods(client kubernetes.Interface, namespaces []string) (st
 	}
 	end := make(chan struct{})
 	factory.Start(end)
+	factory.WaitForCacheSync(ctx.Done()) // no pod may come and go before
 	return func() { close(end); factory.Shutdown() }, nil
 }

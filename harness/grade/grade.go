@@ -96,7 +96,7 @@ func (g *Grader) run(ctx context.Context, submission string, result *harness.Res
 	}
 	defer session.Close()
 	result.Cluster = session.Facts
-	stop, err := bundle.WatchPods(session.Env.Client, g.Cluster.Namespaces().All())
+	stop, err := bundle.WatchPods(ctx, session.Env.Client, g.Cluster.Namespaces().All())
 	if err != nil {
 		return fmt.Errorf("watching the pods: %w; type make status", err)
 	}

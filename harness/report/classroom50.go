@@ -40,7 +40,7 @@ type Classroom50Test struct {
 // type and time itself once more.
 func Classroom50(r *harness.Result, env func(string) string) (Classroom50Result, error) {
 	out := Classroom50Result{
-		Schema: "classroom50/result/v1", AssignmentType: env("ASSIGNMENT_TYPE"), Review: env("REVIEW_URL"), Owner: env("OWNER"),
+		Schema: "classroom50/result/v1", AssignmentType: env("ASSIGNMENT_TYPE"), Review: env("REVIEW_URL"),
 		Datetime: r.StartedAt.UTC().Format("2006-01-02T15:04:05Z"),
 		Score:    r.Points, MaxScore: r.MaxPoints, Tests: []Classroom50Test{},
 	}
@@ -48,7 +48,7 @@ func Classroom50(r *harness.Result, env func(string) string) (Classroom50Result,
 		name string
 		to   *string
 	}{
-		{"CLASSROOM", &out.Classroom}, {"ASSIGNMENT", &out.Assignment}, {"SUBMISSION_TAG", &out.Submission},
+		{"USERNAME", &out.Owner}, {"CLASSROOM", &out.Classroom}, {"ASSIGNMENT", &out.Assignment}, {"SUBMISSION_TAG", &out.Submission},
 		{"COMMIT_URL", &out.Commit}, {"RELEASE_URL", &out.Release},
 	} {
 		if *needed.to = env(needed.name); *needed.to == "" {
@@ -58,8 +58,8 @@ func Classroom50(r *harness.Result, env func(string) string) (Classroom50Result,
 	if out.AssignmentType == "" {
 		out.AssignmentType = "individual"
 	}
-	if out.Owner == "" {
-		out.Owner = env("USERNAME")
+	if owner := env("OWNER"); owner != "" { // of a group, or with a newer runner
+		out.Owner = owner
 	}
 	if out.Review == "" { // older runners
 		out.Review = out.Commit

@@ -145,7 +145,7 @@ func levels(annotations string) (all []string) {
 
 func TestClassroom50NeedsItsRunner(t *testing.T) {
 	_, err := Classroom50(sample(), func(string) string { return "" })
-	assert.ErrorContains(t, err, "CLASSROOM is not set")
+	assert.ErrorContains(t, err, "USERNAME is not set")
 	assert.Error(t, WriteAs(t.TempDir(), sample(), Formats), "and nothing is written for it")
 }
 

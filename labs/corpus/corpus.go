@@ -1,11 +1,13 @@
-package labs_test
+// Package corpus makes a class of submissions whose grades are known, for tests
+// of grading: right, wrong, broken and hostile ones, in the shapes that
+// submissions come in.
+package corpus
 
 import (
 	"archive/tar"
 	"archive/zip"
 	"bytes"
 	"compress/gzip"
-	"encoding/json"
 	"fmt"
 	"io"
 	"io/fs"
@@ -22,18 +24,19 @@ import (
 	"rolecall/steps"
 )
 
-// handedIn is a submission whose grade is known.
-type handedIn struct {
+// HandedIn is a submission whose grade is known.
+type HandedIn struct {
 	Name      string   // in the folder of submissions
 	Points    int      // of 100
 	NotPassed []string // checks that do not pass, the story's aside
 	Refused   bool     // it is not taken in: every check fails
 }
 
-// corpus lays out a class: submissions that are right, wrong, broken and
+// LayOut lays out a class: submissions that are right, wrong, broken and
 // hostile, as directories, zips and tar.gzs. Every broken and hostile one is
-// among them, and of the others as many, evenly chosen, as make size.
-func corpus(t testing.TB, dir string, size int) []handedIn {
+// among them, and of the others as many, evenly chosen, as make size. They stand in the order of the names of broken, hostile,
+// wrong and right ones, and are the same at each call.
+func LayOut(t testing.TB, dir string, size int) []HandedIn {
 	t.Helper()
 	class := append(broken(t, dir), hostile(t, dir)...)
 	var cases []labs.Case
@@ -44,12 +47,12 @@ func corpus(t testing.TB, dir string, size int) []handedIn {
 			cases = append(cases, slices.DeleteFunc(some, needsToken)...)
 		}
 	}
-	cases = append(cases, labs.Case{Name: "solution", Lab: 9}) // nothing is changed
+	cases = append(cases, labs.Case{Name: "solution"}) // nothing is changed
 	many := max(0, min(size-len(class), len(cases)))
 	for i := range many {
 		c := cases[i*len(cases)/many]
 		files := laidOut(t, func(dir string) error { return c.Write(dir, "") })
-		name := fmt.Sprintf("%s-%s", labName(c.Lab), c.Name)
+		name := fmt.Sprintf("%s-%s", folder(c.Lab), c.Name)
 		var failed []string
 		if c.Fails != "" {
 			failed = []string{c.Fails}
@@ -66,8 +69,8 @@ func needsToken(c labs.Case) bool {
 
 // graded is what becomes of a submission of which some checks fail: those that
 // need them are skipped, all others pass.
-func graded(name string, failed []string) handedIn {
-	h := handedIn{Name: name, Points: 100}
+func graded(name string, failed []string) HandedIn {
+	h := HandedIn{Name: name, Points: 100}
 	lost := map[string]bool{}
 	for _, id := range failed {
 		lost[id] = true
@@ -82,6 +85,14 @@ func graded(name string, failed []string) handedIn {
 		}
 	}
 	return h
+}
+
+// folder is a lab's folder in a submission; the walkthrough has none.
+func folder(number int) string {
+	if number == 0 {
+		return "walkthrough"
+	}
+	return fmt.Sprintf("lab-%d", number)
 }
 
 // checksOf are the ids of a lab's checks.
@@ -174,7 +185,7 @@ type zeros struct{}
 func (zeros) Read(p []byte) (int, error) { clear(p); return len(p), nil }
 
 // broken are submissions that went wrong on their way, or are not complete.
-func broken(t testing.TB, dir string) (class []handedIn) {
+func broken(t testing.TB, dir string) (class []HandedIn) {
 	solution := laidOut(t, labs.Solutions)
 	whole := zipped(t, "", solution)
 	for name, archive := range map[string][]byte{
@@ -189,14 +200,14 @@ func broken(t testing.TB, dir string) (class []handedIn) {
 		"broken-tar-cut-short.tar.gz": tarred(t, solution)[:500],
 	} {
 		require.NoError(t, os.WriteFile(filepath.Join(dir, name), archive, 0o644))
-		class = append(class, handedIn{Name: name, Refused: true})
+		class = append(class, HandedIn{Name: name, Refused: true})
 	}
 	require.NoError(t, os.Mkdir(filepath.Join(dir, "broken-empty-folder"), 0o755))
-	class = append(class, handedIn{Name: "broken-empty-folder", Refused: true})
+	class = append(class, HandedIn{Name: "broken-empty-folder", Refused: true})
 	for _, number := range labs.Numbers {
 		files := maps.Clone(solution)
-		maps.DeleteFunc(files, func(name, _ string) bool { return strings.HasPrefix(name, labName(number)+"/") })
-		class = append(class, graded(handIn(t, dir, "without-"+labName(number), number, files), checksOf(number)))
+		maps.DeleteFunc(files, func(name, _ string) bool { return strings.HasPrefix(name, folder(number)+"/") })
+		class = append(class, graded(handIn(t, dir, "without-"+folder(number), number, files), checksOf(number)))
 	}
 	for name, change := range map[string]struct {
 		file, text string
@@ -210,16 +221,6 @@ func broken(t testing.TB, dir string) (class []handedIn) {
 		files[change.file] = change.text
 		class = append(class, graded(handIn(t, dir, name, 2, files), []string{change.fails}))
 	}
-	slices.SortFunc(class, func(a, b handedIn) int { return strings.Compare(a.Name, b.Name) })
+	slices.SortFunc(class, func(a, b HandedIn) int { return strings.Compare(a.Name, b.Name) })
 	return class
-}
-
-// keepCorpus writes a class and its grades for use elsewhere.
-func keepCorpus(t *testing.T, dir string, size int) {
-	t.Helper()
-	submissions := filepath.Join(dir, "submissions")
-	require.NoError(t, os.MkdirAll(submissions, 0o755))
-	text, err := json.MarshalIndent(corpus(t, submissions, size), "", "  ")
-	require.NoError(t, err)
-	require.NoError(t, os.WriteFile(filepath.Join(dir, "grades.json"), text, 0o644))
 }

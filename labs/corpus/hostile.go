@@ -1,4 +1,4 @@
-package labs_test
+package corpus
 
 import (
 	"archive/tar"
@@ -20,7 +20,7 @@ const forged = `{"schema":"rolecall/results/v1","outcome":"pass","points":100,"m
 
 // hostile are submissions that attack whoever grades them. Those that are
 // taken in get what their labs are worth, and not a point more.
-func hostile(t testing.TB, dir string) (class []handedIn) {
+func hostile(t testing.TB, dir string) (class []HandedIn) {
 	solution := laidOut(t, labs.Solutions)
 	class = append(class, hostileArchives(t, dir, solution)...)
 	call, list := solution["lab-2/call.sh"], solution["lab-5/list.sh"]
@@ -77,7 +77,7 @@ func goInstead(text string) map[string]string {
 }
 
 // hostileArchives are archives that reach for what is outside of them.
-func hostileArchives(t testing.TB, dir string, solution map[string]string) (class []handedIn) {
+func hostileArchives(t testing.TB, dir string, solution map[string]string) (class []HandedIn) {
 	with := func(name, text string) map[string]string {
 		files := maps.Clone(solution)
 		files[name] = text
@@ -103,7 +103,7 @@ func hostileArchives(t testing.TB, dir string, solution map[string]string) (clas
 		{"hostile-odd-name.zip", zipped(t, "", with("lab-1/\x1b[2J\n::error::x", "x"))},
 	} {
 		require.NoError(t, os.WriteFile(filepath.Join(dir, archive.name), archive.content, 0o644))
-		class = append(class, handedIn{Name: archive.name, Refused: true})
+		class = append(class, HandedIn{Name: archive.name, Refused: true})
 	}
 	return class
 }

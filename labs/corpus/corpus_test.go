@@ -1,0 +1,68 @@
+package corpus
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"rolecall/harness/grade"
+	"rolecall/harness/intake"
+)
+
+// TestClass lays out 200 submissions: each is there once, has a grade, and is
+// taken in or refused as the class says, with nothing beside its place.
+func TestClass(t *testing.T) {
+	dir, places := t.TempDir(), t.TempDir()
+	class := LayOut(t, dir, 200)
+	require.Len(t, class, 200)
+	submissions, others, err := grade.List(dir)
+	require.NoError(t, err)
+	assert.Empty(t, others)
+	byName := map[string]HandedIn{}
+	count := map[string]int{}
+	for _, h := range class {
+		byName[h.Name] = h
+		switch {
+		case h.Refused:
+			count["refused"]++
+			assert.Zero(t, h.Points)
+		case h.Points == 100:
+			count["full"]++
+			assert.Empty(t, h.NotPassed)
+		default:
+			count["partial"]++
+			assert.NotEmpty(t, h.NotPassed)
+			assert.GreaterOrEqual(t, h.Points, 80, "%s has one mistake", h.Name)
+		}
+	}
+	require.Len(t, byName, len(class))
+	require.Len(t, submissions, len(class))
+	t.Logf("%v", count)
+	assert.Greater(t, count["refused"], 20)
+	assert.Greater(t, count["full"], 40)
+	assert.Greater(t, count["partial"], 80)
+	for _, s := range submissions {
+		h, known := byName[s.Name]
+		require.True(t, known, "%q", s.Name)
+		taken, err := intake.Take(s.Path, filepath.Join(places, s.Folder))
+		_, refused := intake.AsRefusal(err)
+		require.Equal(t, h.Refused, refused, "%q: %v", s.Name, err)
+		if !refused {
+			require.NoError(t, err)
+			assert.DirExists(t, taken.Dir)
+		}
+	}
+	entries, err := os.ReadDir(places)
+	require.NoError(t, err)
+	assert.LessOrEqual(t, len(entries), len(class), "nothing beside their places")
+	assert.NoFileExists(t, "/tmp/evil")
+}
+
+func TestGradesFollowFromWhatIsNeeded(t *testing.T) {
+	h := graded("x", []string{"token.authenticated"})
+	assert.Equal(t, []string{"token.authenticated", "token.fresh", "token.ca-verified", "token.namespace"}, h.NotPassed)
+	assert.Equal(t, 84, h.Points)
+}
