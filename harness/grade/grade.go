@@ -96,11 +96,11 @@ func (g *Grader) run(ctx context.Context, submission string, result *harness.Res
 	}
 	defer session.Close()
 	result.Cluster = session.Facts
-	stop, err := bundle.WatchPods(ctx, session.Env.Client, g.Cluster.Namespaces().All())
+	pods, err := bundle.WatchPods(ctx, session.Env.Client, g.Cluster.Namespaces().All())
 	if err != nil {
 		return fmt.Errorf("watching the pods: %w; type make status", err)
 	}
-	defer stop()
+	defer func() { pods.Stop(ctx, result.Steps) }()
 	result.Steps = session.Runner(g.Observer).Run(ctx, g.Steps())
 	for i := range result.Steps {
 		if step := &result.Steps[i]; step.Lab > 0 {
