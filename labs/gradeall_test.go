@@ -22,7 +22,7 @@ import (
 )
 
 var (
-	corpusSize    = flag.Int("corpus.size", 12, "how many submissions TestGradeAll grades; fewer than the broken and hostile ones are a sample of those")
+	corpusSize    = flag.Int("corpus.size", 12, "how many submissions TestGradeAll grades; fewer than 200 are a sample of those")
 	corpusWorkers = flag.String("corpus.workers", "2", "how many submissions TestGradeAll grades at a time")
 )
 
@@ -30,19 +30,14 @@ var (
 func class(t *testing.T) (dir string, all []corpus.HandedIn) {
 	t.Helper()
 	dir = t.TempDir()
-	all = corpus.LayOut(t, dir, *corpusSize)
-	if *corpusSize >= len(all) {
-		return dir, all
-	}
-	var sample []corpus.HandedIn
-	for i, h := range all {
-		if i*(*corpusSize)/len(all) == (i+1)*(*corpusSize)/len(all) {
+	for i, h := range corpus.LayOut(t, dir, max(200, *corpusSize)) {
+		if *corpusSize < 200 && i*(*corpusSize)/200 == (i+1)*(*corpusSize)/200 {
 			require.NoError(t, os.RemoveAll(filepath.Join(dir, h.Name)))
 			continue
 		}
-		sample = append(sample, h)
+		all = append(all, h)
 	}
-	return dir, sample
+	return dir, all
 }
 
 func gradeAll(t *testing.T, binary, dir, out string) *exec.Cmd {

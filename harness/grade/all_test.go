@@ -7,8 +7,10 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -23,6 +25,13 @@ import (
 // TestMain lets this test program play a grading process: what the submission
 // is called says how it behaves.
 func TestMain(m *testing.M) {
+	if dir := os.Getenv("ROLECALL_TEST_CLASS"); dir != "" {
+		submissions, _, _ := List(dir)
+		g := &All{Course: Course{Steps: steps}, Out: os.Getenv("ROLECALL_TEST_GRADED"), Workers: 1, Lines: os.Stdout, Budget: Budget{Time: time.Minute},
+			Command: command, Clear: func(context.Context, int) error { return nil }}
+		_, _ = g.Grade(context.Background(), submissions)
+		os.Exit(0)
+	}
 	if out := os.Getenv("ROLECALL_TEST_OUT"); out != "" {
 		os.Exit(play(os.Getenv("ROLECALL_TEST_SUBMISSION"), out))
 	}
@@ -37,7 +46,7 @@ func play(from, out string) int {
 	case "hangs":
 		child := exec.Command("sleep", "600") // and leaves something running
 		_ = child.Start()
-		fmt.Println("child", child.Process.Pid)
+		fmt.Println("child", child.Process.Pid, "of", os.Getpid())
 		time.Sleep(10 * time.Minute)
 	case "hogs":
 		for hog := [][]byte{}; ; time.Sleep(10 * time.Millisecond) {
@@ -93,6 +102,13 @@ func class(t *testing.T, names ...string) string {
 	return dir
 }
 
+// command is a grading process that this test program plays.
+func command(_ int, s Submission, out string) *exec.Cmd {
+	cmd := exec.Command(os.Args[0])
+	cmd.Env = append(os.Environ(), "ROLECALL_TEST_CLASS=", "ROLECALL_TEST_OUT="+out, "ROLECALL_TEST_SUBMISSION="+s.Path)
+	return cmd
+}
+
 type grading struct {
 	*All
 	lines   *bytes.Buffer
@@ -106,9 +122,7 @@ func newGrading(t *testing.T, out string) *grading {
 		Course: course(t), Out: out, Workers: 2, Lines: g.lines, Budget: Budget{Time: 20 * time.Second, Memory: 300 << 20},
 		Command: func(worker int, s Submission, out string) *exec.Cmd {
 			g.started.Add(1)
-			cmd := exec.Command(os.Args[0])
-			cmd.Env = append(os.Environ(), "ROLECALL_TEST_OUT="+out, "ROLECALL_TEST_SUBMISSION="+s.Path)
-			return cmd
+			return command(worker, s, out)
 		},
 		Clear: func(context.Context, int) error { g.cleared.Add(1); return nil },
 	}
@@ -217,6 +231,28 @@ func TestStoppedGoesOn(t *testing.T) {
 	assert.EqualValues(t, 1, again.started.Load())
 	assert.Equal(t, harness.Pass, results["z-1"].Outcome)
 	assert.Contains(t, again.lines.String(), "graded before: 2 of 3")
+}
+
+// TestKilledTakesItsProcessesAlong kills the one that grades a folder: the
+// process that grades a submission is asked to end.
+func TestKilledTakesItsProcessesAlong(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("only Linux ends processes with the one that started them")
+	}
+	out := t.TempDir()
+	parent := exec.Command(os.Args[0])
+	parent.Env = append(os.Environ(), "ROLECALL_TEST_CLASS="+class(t, "hangs"), "ROLECALL_TEST_GRADED="+out)
+	require.NoError(t, parent.Start())
+	var child, self int
+	require.Eventually(t, func() bool {
+		log, err := os.ReadFile(filepath.Join(out, "submissions/hangs/log.txt"))
+		n, _ := fmt.Sscanf(string(log), "child %d of %d", &child, &self)
+		return err == nil && n == 2
+	}, 20*time.Second, 20*time.Millisecond)
+	t.Cleanup(func() { _ = syscall.Kill(child, syscall.SIGKILL) })
+	require.NoError(t, parent.Process.Kill())
+	_ = parent.Wait()
+	assert.Eventually(t, func() bool { return !runs(self) }, 10*time.Second, 20*time.Millisecond)
 }
 
 // TestSameFolderSameGradebook grades a class twice, with other workers.
