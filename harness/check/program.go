@@ -53,20 +53,37 @@ type Run struct {
 	TimedOut   bool // it was killed after ProgramTime
 	TooMuch    bool // it was killed for writing more than MaxOutput
 	Killed     bool // the node killed it before, for the memory it took
+	Left       bool // it ended, and what it had started was still running
 	Gone       bool // the shell that ran it was killed from inside
 }
 
 // wrapper takes a program from standard input ($1 bytes), runs it ($3 is its
 // interpreter, if any) and marks the end of both streams with a word that was
 // not there before, so that a truncated stream is never taken for a short one.
-// $4 is set where all that the program leaves running may be killed.
+// $4 is set where all that the program leaves running may be killed; then the
+// status is -1 if anything was running after a moment of grace. It is looked
+// for without a fork, which may be impossible then; what has ended and was not
+// reaped does not count, nor does timeout's own watcher, which lingers.
 const wrapper = `
+running() {
+	for o in /proc/[0-9]*; do
+		case $o in /proc/1|/proc/$$) continue ;; esac
+		{ read -r o <$o/stat; } 2>/dev/null || continue
+		case $o in *') Z '*|*') X '*|*' (timeout) '*) ;; *) return 0 ;; esac
+	done
+	return 1
+}
 d=/tmp; [ -w "$d" ] || d=/dev/shm
 p="$d/.program"
 { head -c "$1" > "$p" && chmod 755 "$p"; } || exit 97
 timeout -s KILL "$5" $3 "$p" </dev/null
 s=$?
-[ -z "$4" ] || kill -9 -1 2>/dev/null
+if [ -n "$4" ]; then
+	i=0
+	while [ $i -lt 300 ] && running; do i=$((i+1)); done
+	[ "$s" = 137 ] || ! running || s=-1
+	kill -9 -1 2>/dev/null
+fi
 rm -f "$p"
 printf '%s %d\n' "$2" "$s" >&2
 printf '%s %d\n' "$2" "$s"
@@ -118,6 +135,7 @@ func (e *Env) run(ctx context.Context, namespace, pod, container string, p *Prog
 	case complete:
 		run.TimedOut = exit == sigkilled && time.Since(began) >= ProgramTime
 		run.Killed = exit == sigkilled && !run.TimedOut
+		run.Left = exit < 0
 	case errors.Is(err, errTooMuch):
 		run.TooMuch = true
 	case ctx.Err() != nil:
@@ -169,6 +187,8 @@ func (r *Run) Ended() error {
 		return &Failure{Want: want, Got: fmt.Sprintf("it wrote more than %d bytes and was killed", MaxOutput), Hint: "Print what is asked for, once."}
 	case r.Killed:
 		return &Failure{Want: want, Got: "it was killed by the node, as happens to what takes more than 256 MiB of memory", Hint: "Keep no more than the answer in memory, and start no more processes than you need."}
+	case r.Left:
+		return &Failure{Want: want, Got: "it ended and left processes running behind it", Hint: "Wait for what the program starts, or start nothing in the background."}
 	case r.Gone:
 		return &Failure{Want: want, Got: "it killed the shell that ran it", Hint: "End with exit; kill nothing but what the program started."}
 	}

@@ -12,6 +12,7 @@ func TestEndedFailsWhatHadToBeEnded(t *testing.T) {
 		"output": {TooMuch: true},
 		"memory": {Killed: true},
 		"shell":  {Gone: true},
+		"left":   {ExitStatus: -1, Left: true},
 	} {
 		_, learners := AsFailure(run.Ended())
 		assert.True(t, learners, name)
