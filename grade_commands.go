@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"rolecall/harness/cluster"
+	"rolecall/harness/cluster/embedded"
 	"rolecall/harness/evidence"
 	"rolecall/harness/grade"
 	"rolecall/harness/report"
@@ -74,14 +75,15 @@ func (o *options) evidenceKey() (*evidence.Key, error) {
 	return evidence.OwnKey(o.Home)
 }
 
-// ofItsOwn is a cluster for grading, beside the one that learners use.
-func (o *options) ofItsOwn(name string) (*options, cluster.Cluster, string, error) {
+// ofItsOwn is a cluster for grading, beside the one that learners use. Unless
+// told otherwise it is an embedded one, since each submission gets a new one.
+func (o *options) ofItsOwn(ctx context.Context, name string) (*options, cluster.Owned, string, error) {
 	own := *o
 	own.Name = name
-	lab, kind, err := own.Choose()
-	if err == nil && kind == "existing" {
-		err = errors.New("choosing a cluster: grading needs one of its own; leave CLUSTER out, or name another kind")
+	if own.Cluster == "auto" && embedded.Possible() == nil {
+		own.Cluster = "embedded"
 	}
+	lab, kind, err := own.Own(ctx)
 	return &own, lab, kind, err
 }
 
@@ -91,7 +93,7 @@ func (o *options) grade(ctx context.Context) (int, error) {
 	if err != nil {
 		return 2, err
 	}
-	own, lab, kind, err := o.ofItsOwn(o.Name + "-grade")
+	own, lab, kind, err := o.ofItsOwn(ctx, o.Name+"-grade")
 	if err != nil {
 		return 2, err
 	}
@@ -138,7 +140,7 @@ func (o *options) gradeAll(ctx context.Context) (int, error) {
 	if err != nil {
 		return 2, fmt.Errorf("finding the rolecall command: %w", err)
 	}
-	_, _, kind, err := o.ofItsOwn(o.worker(0))
+	_, _, kind, err := o.ofItsOwn(ctx, o.worker(0))
 	if err != nil {
 		return 2, err
 	}
@@ -170,7 +172,7 @@ func (o *options) worker(n int) string { return fmt.Sprintf("%s-%d", o.Name, n+1
 
 // clear takes away what a worker left.
 func (o *options) clear(ctx context.Context, worker int) error {
-	own, lab, _, err := o.ofItsOwn(o.worker(worker) + "-grade")
+	own, lab, _, err := o.ofItsOwn(ctx, o.worker(worker)+"-grade")
 	if err != nil {
 		return err
 	}

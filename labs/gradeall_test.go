@@ -43,7 +43,7 @@ func class(t *testing.T) (dir string, all []corpus.HandedIn) {
 func gradeAll(t *testing.T, binary, dir, out string) *exec.Cmd {
 	t.Helper()
 	return exec.Command(binary, "grade-all", "-submissions", dir, "-out", out, "-formats", "junit,gradescope,prairielearn,markdown,annotations",
-		"-name", wish.Name+"-class", "-home", wish.Home, "-cluster", labKind, "-workers", *corpusWorkers)
+		"-name", wish.Name+"-class", "-home", wish.Home, "-cluster", lab.kind, "-workers", *corpusWorkers)
 }
 
 // TestGradeAll grades a class and holds every grade to what the corpus says,
@@ -120,7 +120,7 @@ func holds(t *testing.T, want corpus.HandedIn, got *harness.Result) {
 // left are the places and clusters that grading should have taken away.
 func left(t *testing.T) (names []string) {
 	t.Helper()
-	for _, dir := range []string{"grading", "clusters"} {
+	for _, dir := range []string{"grading", "clusters", "embedded"} {
 		entries, err := os.ReadDir(filepath.Join(wish.Home, dir))
 		if !os.IsNotExist(err) {
 			require.NoError(t, err)

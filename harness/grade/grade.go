@@ -31,7 +31,7 @@ type Course struct {
 // Grader grades one submission.
 type Grader struct {
 	Course
-	Cluster  cluster.Cluster
+	Cluster  cluster.Owned
 	Kind     string           // of the cluster
 	Keep     bool             // the cluster, reset and verified, for the next submission
 	Place    string           // a folder for the submission, emptied before and after

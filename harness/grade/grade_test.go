@@ -14,6 +14,7 @@ import (
 	"rolecall/harness"
 	"rolecall/harness/cluster"
 	"rolecall/harness/evidence"
+	"rolecall/harness/inventory"
 	"rolecall/harness/report"
 )
 
@@ -33,10 +34,11 @@ func course(t *testing.T) Course {
 
 // broken is a cluster that does not come up.
 type broken struct {
-	err  error
-	ups  int
-	down int
-	wait func(context.Context)
+	cluster.Owned // the rest, which is not asked
+	err           error
+	ups           int
+	down          int
+	wait          func(context.Context)
 }
 
 func (b *broken) Up(ctx context.Context) error {
@@ -46,12 +48,15 @@ func (b *broken) Up(ctx context.Context) error {
 	}
 	return b.err
 }
-func (b *broken) Config() *rest.Config               { return &rest.Config{} }
-func (b *broken) Namespaces() cluster.Namespaces     { return cluster.Ours }
-func (b *broken) Down(context.Context) error         { b.down++; return nil }
+func (b *broken) Config() *rest.Config           { return &rest.Config{} }
+func (b *broken) Namespaces() cluster.Namespaces { return cluster.Ours }
+func (b *broken) Down(context.Context) error     { b.down++; return nil }
+func (b *broken) Baseline() ([]inventory.Object, error) {
+	return nil, errors.New("it has forgotten")
+}
 func (b *broken) Logs(context.Context, string) error { return nil }
 
-func grader(t *testing.T, lab cluster.Cluster) *Grader {
+func grader(t *testing.T, lab cluster.Owned) *Grader {
 	return &Grader{Course: course(t), Cluster: lab, Kind: "fake", Place: filepath.Join(t.TempDir(), "grading", "one")}
 }
 

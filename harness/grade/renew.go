@@ -2,7 +2,6 @@ package grade
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -12,22 +11,13 @@ import (
 	"rolecall/harness/inventory"
 )
 
-// baselined is a cluster that knows what it held when it was new.
-type baselined interface {
-	Baseline() ([]inventory.Object, error)
-}
-
 // renewed bounds the wait for what was deleted to be gone.
 const renewed = 20 * time.Second
 
 // renew brings a cluster back to what it was when new, and looks whether it
 // is: every object that was there is there, and no other.
-func renew(ctx context.Context, lab cluster.Cluster) error {
-	known, ok := lab.(baselined)
-	if !ok {
-		return errors.New("resetting the cluster: it does not know what it held when it was new")
-	}
-	baseline, err := known.Baseline()
+func renew(ctx context.Context, lab cluster.Owned) error {
+	baseline, err := lab.Baseline()
 	if err != nil {
 		return err
 	}

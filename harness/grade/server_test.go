@@ -117,6 +117,8 @@ func (s *server) saw(event auditv1.Event) {
 
 // played is the cluster around it.
 type played struct {
+	cluster.Owned // the rest, which is not asked
+
 	*server
 	ups, downs int
 }
