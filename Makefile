@@ -10,6 +10,7 @@ CONTEXT    ?=#        with CLUSTER=existing: the context to work in
 YES        ?=#        1 answers yes to questions
 ARGS       ?=#        for make kubectl, such as ARGS="get pods"
 TESTFLAGS  ?=#        for go test, such as -v
+BESIDE     ?=#        make test: a second kind of cluster, where each check must end the same
 OUT        ?=#        grading: the directory for results, evidence and gradebook
 FORMATS    ?=#        grading: some of junit,gradescope,classroom50,prairielearn,markdown,annotations
 SUBMISSIONS ?=#       grade-all: the directory that holds them
@@ -24,7 +25,8 @@ rolecall := bin/rolecall
 flags     = -cluster "$(strip $(CLUSTER))" -name "$(strip $(NAME))" $(if $(strip $(CONTEXT)),-context "$(strip $(CONTEXT))" -kubeconfig "$(KUBECONFIG)") $(if $(YES),-yes)
 grade     = $(flags) -submission "$(strip $(SUBMISSION))" $(if $(strip $(RESULTS)),-results "$(strip $(RESULTS))")
 course    = $(flags) -out "$(strip $(OUT))" $(if $(strip $(FORMATS)),-formats "$(strip $(FORMATS))") $(if $(strip $(KEY)),-key "$(strip $(KEY))")
-sources  := $(shell find . -name '*.go' -not -path './.*' -not -path './work/*') go.mod go.sum $(shell find manifests labs harness/cluster/embedded/_machine -type f -not -name '*.go')
+machine  := harness/cluster/embedded/_machine
+sources  := $(shell find . -name '*.go' -not -path './.*' -not -path './work/*') go.mod go.sum $(shell find manifests labs $(machine) -type f -not -name '*.go')
 tested    = $(shell go list ./... 2>/dev/null | grep -v '/labs$$')
 packages := ./...
 staticcheck := honnef.co/go/tools/cmd/staticcheck@v0.8.2
@@ -90,10 +92,10 @@ doctor: $(rolecall) ## what this machine can do, and what to do about the rest
 ## For developers
 
 test: $(rolecall) unit ## every test: units, scripts, the author's gate, faults
-	go test ./labs $(TESTFLAGS) -count=1 -timeout 60m -args -cluster "$(strip $(CLUSTER))" -name "$(strip $(NAME))"
+	go test ./labs $(TESTFLAGS) -count=1 -timeout 60m -args -cluster "$(strip $(CLUSTER))" -name "$(strip $(NAME))" $(if $(strip $(BESIDE)),-gate.beside $(strip $(BESIDE)))
 
 unit: ## the tests that need no cluster
-	go test $(TESTFLAGS) $(tested)
+	go test $(TESTFLAGS) -timeout 40m $(tested)
 
 verify: ## format, vet, lint, and a tidy go.mod
 	@test -z "$$(gofmt -l . | tee /dev/stderr)" || { echo 'type gofmt -w .'; exit 1; }
@@ -102,6 +104,8 @@ verify: ## format, vet, lint, and a tidy go.mod
 	go run $(revive) -config revive.toml -set_exit_status $(packages)
 	go run $(actionlint) docs/hooks/github/*.yml
 	go mod tidy -diff
+	d=$$(mktemp -d) && trap "rm -rf $$d" EXIT && cp -R $(machine)/. $$d && cd $$d && mv machine.mod go.mod && mv machine.sum go.sum && \
+		CGO_ENABLED=0 go vet -trimpath ./sandbox/... && go run $(revive) -config $(CURDIR)/revive.toml -set_exit_status ./...
 
 bench: $(rolecall) ## where the time of a lab goes, beside one bare pod
 	go test ./labs -run '^$$' -bench . -benchtime 10x -timeout 30m -args -cluster "$(strip $(CLUSTER))" -name "$(strip $(NAME))"
