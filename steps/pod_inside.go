@@ -13,17 +13,17 @@ import (
 )
 
 // exec runs a command of ours inside the learner's pod.
-func (s *pod) exec(ctx context.Context, e *check.Env, stdin []byte, command ...string) (stdout, stderr string, status int, err error) {
+func (s *pod) exec(ctx context.Context, e *check.Env, command ...string) (stdout, stderr string, status int, err error) {
 	ctx, cancel := context.WithTimeout(ctx, check.ProgramTime)
 	defer cancel()
-	out, errs, status, err := e.Exec(ctx, s.created.Namespace, s.created.Name, s.container, stdin, command...)
+	out, errs, status, err := e.Exec(ctx, s.created.Namespace, s.created.Name, s.container, nil, command...)
 	return string(out), strings.TrimSpace(string(errs)), status, err
 }
 
 func (s *pod) tools(ctx context.Context, e *check.Env) error {
 	want := fmt.Sprintf("sh and curl in the container %s", s.container)
 	hint := "Use the image " + check.LabImage + " and leave its PATH alone."
-	_, stderr, status, err := s.exec(ctx, e, nil, "sh", "-c", "curl --version >/dev/null")
+	_, stderr, status, err := s.exec(ctx, e, "sh", "-c", "curl --version >/dev/null")
 	if cannotStart(err) || status == 126 || status == 127 {
 		got := "they do not run"
 		if stderr != "" {
@@ -49,7 +49,7 @@ func (s *pod) tokenMounted(ctx context.Context, e *check.Env) error {
 	want := "token, ca.crt and namespace in " + check.ServiceAccountPath
 	files := map[string]string{}
 	for _, file := range []string{"token", "ca.crt", "namespace"} {
-		out, stderr, status, err := s.exec(ctx, e, nil, "cat", check.ServiceAccountPath+"/"+file)
+		out, stderr, status, err := s.exec(ctx, e, "cat", check.ServiceAccountPath+"/"+file)
 		if err != nil {
 			return err
 		}
@@ -96,22 +96,19 @@ func (s *pod) tokenIsThePods(ctx context.Context, e *check.Env, token string) er
 	return nil
 }
 
-// unauthenticated calls with our own curl: no token, the genuine CA.
+// unauthenticated calls with our own curl, without a token. Whom it reaches is
+// told by the audit log, so it need not verify the server.
 func (s *pod) unauthenticated(ctx context.Context, e *check.Env) error {
 	if err := e.NeedsAudit(); err != nil {
 		return err
-	}
-	root, err := e.Client.CoreV1().ConfigMaps(e.Namespaces.Home).Get(ctx, "kube-root-ca.crt", metav1.GetOptions{})
-	if err != nil {
-		return fmt.Errorf("reading the cluster's CA certificate: %w; type make status", err)
 	}
 	nonce := string(uuid.NewUUID())
 	url := fmt.Sprintf("https://kubernetes.default.svc/api/v1/namespaces/%s/services?rolecall=%s", e.Namespaces.Home, nonce)
 	var stderr string
 	var status int
 	requests, err := e.Witness(ctx, func() (err error) {
-		_, stderr, status, err = s.exec(ctx, e, []byte(root.Data["ca.crt"]),
-			"curl", "--silent", "--show-error", "--max-time", "10", "--cacert", "/dev/stdin", "--output", "/dev/null", url)
+		_, stderr, status, err = s.exec(ctx, e,
+			"curl", "--silent", "--show-error", "--max-time", "10", "--insecure", "--output", "/dev/null", url)
 		return err
 	})
 	if err != nil {
