@@ -148,12 +148,10 @@ func TestHostileProgramsHarmNobodyElse(t *testing.T) {
 	}
 }
 
-// TestLearnersPodFillsItsOwnDiskOnly fills the root of a pod that, unlike ours,
-// may be written to.
-func TestLearnersPodFillsItsOwnDiskOnly(t *testing.T) {
-	if lab.kind != "embedded" {
-		t.Skip("a kind node's disk is the engine's; this test runs with CLUSTER=embedded")
-	}
+// TestEmbeddedPodFillsItsOwnDiskOnly fills the root of a pod that, unlike ours,
+// may be written to. A kind node's disk is the engine's.
+func TestEmbeddedPodFillsItsOwnDiskOnly(t *testing.T) {
+	onlyEmbedded(t)
 	h := newHostile(t)
 	pod, err := h.Client.CoreV1().Pods("default").Create(t.Context(), &corev1.Pod{
 		ObjectMeta: metav1.ObjectMeta{Name: "filler", Labels: map[string]string{check.RunLabel: h.Run}},

@@ -178,8 +178,8 @@ func TestCreationInterrupted(t *testing.T) {
 	assert.Contains(t, next.said.String(), "replacing the")
 }
 
-// TestForeignClusterIsRefused makes a cluster of our name that is not ours.
-func TestForeignClusterIsRefused(t *testing.T) {
+// TestKindForeignClusterIsRefused makes a cluster of our name that is not ours.
+func TestKindForeignClusterIsRefused(t *testing.T) {
 	if lab.kind != "kind" {
 		t.Skip("only kind clusters can be somebody else's; this test runs with CLUSTER=kind")
 	}
