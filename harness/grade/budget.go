@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"slices"
 	"syscall"
 	"time"
 
@@ -66,8 +67,17 @@ func (b Budget) run(ctx context.Context, cmd *exec.Cmd, logFile string) error {
 // kills it when it does not, or when it takes too much memory. What the
 // process leaves running is killed too.
 func (b Budget) watch(ctx context.Context, p *os.Process, ended <-chan error) (used int64, err error) {
-	var relatives []process.Relative
+	var relatives []process.Relative // all that were ever seen: who has lost its parent is no longer found through it
 	defer func() { process.Kill(relatives) }()
+	find := func() (memory int64) {
+		family, memory := process.Family(p.Pid)
+		for _, r := range family {
+			if !slices.Contains(relatives, r) {
+				relatives = append(relatives, r)
+			}
+		}
+		return memory
+	}
 	ticks := time.NewTicker(look)
 	defer ticks.Stop()
 	over := ctx.Done()
@@ -77,7 +87,7 @@ func (b Budget) watch(ctx context.Context, p *os.Process, ended <-chan error) (u
 		case err := <-ended:
 			return used, err
 		case <-ticks.C:
-			if relatives, used = process.Family(p.Pid); b.Memory > 0 && used > b.Memory {
+			if used = find(); b.Memory > 0 && used > b.Memory {
 				process.Kill(relatives)
 				return used, <-ended
 			}
@@ -85,7 +95,7 @@ func (b Budget) watch(ctx context.Context, p *os.Process, ended <-chan error) (u
 			over, patience = nil, time.After(goodbye)
 			_ = p.Signal(syscall.SIGTERM) // it may have ended
 		case <-patience:
-			relatives, _ = process.Family(p.Pid)
+			find()
 			process.Kill(relatives)
 		}
 	}
