@@ -80,7 +80,7 @@ func (o *options) evidenceKey() (*evidence.Key, error) {
 func (o *options) ofItsOwn(ctx context.Context, name string) (*options, cluster.Owned, string, error) {
 	own := *o
 	own.Name = name
-	if own.Cluster == "auto" && embedded.Possible() == nil {
+	if _, impossible := embedded.Possible(); own.Cluster == "auto" && impossible == nil {
 		own.Cluster = "embedded"
 	}
 	lab, kind, err := own.Own(ctx)

@@ -47,9 +47,6 @@ func (e *Env) StartCaller(ctx context.Context, namespace string, containers ...s
 			EnableServiceLinks:           new(false),
 			RestartPolicy:                corev1.RestartPolicyNever,
 			SecurityContext:              &corev1.PodSecurityContext{SeccompProfile: &corev1.SeccompProfile{Type: corev1.SeccompProfileTypeRuntimeDefault}},
-			Volumes: []corev1.Volume{{Name: "tmp", VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{
-				Medium: corev1.StorageMediumMemory, SizeLimit: new(resource.MustParse("96Mi")),
-			}}}},
 		},
 	}
 	if namespace != metav1.NamespaceDefault {
@@ -64,7 +61,7 @@ func (e *Env) StartCaller(ctx context.Context, namespace string, containers ...s
 		if err != nil {
 			return nil, err
 		}
-		pod.Spec.Volumes = append(pod.Spec.Volumes, volume)
+		pod.Spec.Volumes = append(pod.Spec.Volumes, volume, temporary(name))
 		pod.Spec.Containers = append(pod.Spec.Containers, callerContainer(name))
 		for key, value := range annotations {
 			metav1.SetMetaDataAnnotation(&pod.ObjectMeta, key, value)
@@ -75,6 +72,14 @@ func (e *Env) StartCaller(ctx context.Context, namespace string, containers ...s
 		return nil, fmt.Errorf("creating a pod to run programs in: %w; type make status", err)
 	}
 	return &Caller{Namespace: namespace, Name: created.Name, UID: string(created.UID), entered: map[string]bool{}}, nil
+}
+
+// temporary is what a caller's container has for /tmp: one of its own, for not
+// every cluster can share an empty volume.
+func temporary(container string) corev1.Volume {
+	return corev1.Volume{Name: "tmp-" + container, VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{
+		Medium: corev1.StorageMediumMemory, SizeLimit: new(resource.MustParse("96Mi")),
+	}}}
 }
 
 // shortName makes https://kubernetes lead to the API server in any namespace,
@@ -107,7 +112,7 @@ func callerContainer(name string) corev1.Container {
 			Capabilities:             &corev1.Capabilities{Drop: []corev1.Capability{"ALL"}},
 		},
 		VolumeMounts: []corev1.VolumeMount{
-			{Name: "tmp", MountPath: "/tmp"},
+			{Name: temporary(name).Name, MountPath: "/tmp"},
 			{Name: name, MountPath: ServiceAccountPath, ReadOnly: true},
 		},
 	}

@@ -49,7 +49,7 @@ func healthy() *machine {
 			return map[string]string{"GOVERSION": "go1.26.8", "GOCACHE": "/home/ada/.cache/go-build"}[key], nil
 		},
 		Space:         func(string) (Space, error) { return Space{1, 50 * gigabyte}, nil },
-		Embedded:      func() error { return nil },
+		Embedded:      func() (string, error) { return "", nil },
 		Detect:        func(context.Context) (*engine.Engine, error) { return docker, nil },
 		Info:          info(engine.Info{Version: "28.2.2", OS: "linux", Arch: "amd64", Cgroup: 2}),
 		TryPrivileged: func(context.Context, *engine.Engine) error { return nil },
@@ -211,6 +211,8 @@ func TestDiagnose(t *testing.T) {
 			Embedded, Note, []string{"AppArmor", "sudo sysctl kernel.apparmor_restrict_unprivileged_userns=0"}, nil},
 		{"inside a container", func(m *machine) { m.files["/proc/self/status"] = "CapBnd:\t00000000a80425fb\nSeccomp:\t2\n" },
 			Embedded, Note, []string{"seccomp filter of the container", "seccomp=unconfined"}, nil},
+		{"root of a container", func(m *machine) { m.Embedded = func() (string, error) { return "pods are chroots", nil } },
+			Embedded, OK, []string{"less isolated: pods are chroots."}, nil},
 		{"no name spaces on macOS", func(m *machine) { m.GOOS = "darwin" },
 			Embedded, Note, []string{"needs Linux"}, nil},
 
@@ -273,8 +275,8 @@ func TestDiagnose(t *testing.T) {
 	}
 }
 
-func namespacesForbidden() error {
-	return errors.New("fork/exec /proc/self/exe: operation not permitted")
+func namespacesForbidden() (string, error) {
+	return "", errors.New("fork/exec /proc/self/exe: operation not permitted")
 }
 
 const homeFolder = "/home/ada/.cache/rolecall"

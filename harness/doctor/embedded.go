@@ -8,11 +8,13 @@ import (
 // embeddedCluster tells whether pods can be isolated processes here, and if
 // not, which permission is missing.
 func embeddedCluster(m Machine) Finding {
-	err := m.Embedded()
-	if err == nil {
+	weaker, err := m.Embedded()
+	switch {
+	case err == nil && weaker != "":
+		return Finding{OK, Embedded, "The embedded cluster works here, without a container engine, though its pods are less isolated: " + weaker + ".", nil}
+	case err == nil:
 		return Finding{OK, Embedded, "Pods can be isolated processes here: the embedded cluster starts in seconds, without a container engine and without root.", nil}
-	}
-	if m.GOOS != "linux" {
+	case m.GOOS != "linux":
 		return Finding{Note, Embedded, "The embedded cluster needs Linux; here a lab runs on kind.", nil}
 	}
 	zero := func(file string) bool {

@@ -23,7 +23,7 @@ type Machine struct {
 	GoEnv func(ctx context.Context, key string) (string, error) // asks the go command in PATH
 	Space func(dir string) (Space, error)                       // of the file system that has, or would have, dir
 
-	Embedded func() error // why pods cannot be isolated processes; nil if they can
+	Embedded func() (weaker string, err error) // whether pods can be isolated processes; see embedded.Possible
 
 	Detect        func(ctx context.Context) (*engine.Engine, error)
 	Info          func(ctx context.Context, e *engine.Engine) (*engine.Info, error)

@@ -27,7 +27,7 @@ func (w Wish) auto(ctx context.Context) (kind string, err error) {
 	if against == nil {
 		return w.choose("kind", "the container engine can start its node")
 	}
-	impossible := embedded.Possible()
+	_, impossible := embedded.Possible()
 	switch {
 	case impossible == nil:
 		return w.choose("embedded", against.Error())

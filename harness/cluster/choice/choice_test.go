@@ -30,7 +30,7 @@ func TestAutoWithoutAnEngine(t *testing.T) {
 	t.Setenv("PATH", t.TempDir())
 	var said []string
 	_, kind, err := Wish{Cluster: "auto", Home: t.TempDir(), Say: func(line string) { said = append(said, line) }}.Choose(t.Context())
-	if impossible := embedded.Possible(); impossible != nil {
+	if _, impossible := embedded.Possible(); impossible != nil {
 		assert.ErrorContains(t, err, "neither kind (no container engine is installed) nor embedded")
 		return
 	}

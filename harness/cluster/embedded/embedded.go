@@ -73,12 +73,16 @@ func (c *Cluster) Running(ctx context.Context) bool { return c.reuse(ctx) == "" 
 // Up reuses a running cluster of the same making, and otherwise starts a new
 // one in the place of what is left of an old one.
 func (c *Cluster) Up(ctx context.Context) error {
-	if err := Possible(); err != nil {
-		return err
-	}
 	stale := c.reuse(ctx)
 	if stale == "" {
 		return nil
+	}
+	weaker, err := Possible()
+	if err != nil {
+		return err
+	}
+	if weaker != "" {
+		c.say("%s", weaker)
 	}
 	if c.Exists() {
 		c.say("replacing the embedded cluster %s: %s", c.name(), stale)

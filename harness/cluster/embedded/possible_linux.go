@@ -5,26 +5,56 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"strconv"
+	"strings"
 	"syscall"
 )
 
-// Possible tries whether this machine lets us give a pod name spaces of its
-// own. The error says what is missing.
-func Possible() error {
+// Possible tries whether this machine lets us isolate pods: in name spaces of
+// their own, or else, where root is given none, as chroots; weaker then says
+// so. The error says what is missing for either.
+func Possible() (weaker string, err error) {
+	err = nameSpaces()
+	if err != nil && chroots() {
+		return fmt.Sprintf("pods are chroots with users of their own here, which share the network and have no /proc, because name spaces cannot be had (%v)", err), nil
+	}
+	if err != nil {
+		err = fmt.Errorf("trying name spaces for the embedded cluster's pods: %w; type make doctor", err)
+	}
+	return "", err
+}
+
+// chroots tells whether pods can at least be chroots. That takes root with the
+// capabilities (linux/capability.h) CHOWN, DAC_OVERRIDE, FOWNER, KILL, SETGID,
+// SETUID, NET_BIND_SERVICE, SYS_CHROOT and MKNOD, which root of a container
+// has as a rule.
+func chroots() bool {
+	const needed = 1<<0 | 1<<1 | 1<<3 | 1<<5 | 1<<6 | 1<<7 | 1<<10 | 1<<18 | 1<<27
+	status, err := os.ReadFile("/proc/self/status")
+	if err != nil || os.Geteuid() != 0 {
+		return false
+	}
+	_, effective, _ := strings.Cut(string(status), "CapEff:")
+	digits, _, _ := strings.Cut(strings.TrimSpace(effective), "\n")
+	has, err := strconv.ParseUint(digits, 16, 64)
+	return err == nil && has&needed == needed
+}
+
+// nameSpaces tries to start a process in those that a pod gets.
+func nameSpaces() error {
 	cmd := exec.Command("/proc/self/exe", "-h")
 	cmd.SysProcAttr = &syscall.SysProcAttr{
 		Cloneflags:  syscall.CLONE_NEWUSER | syscall.CLONE_NEWNET | syscall.CLONE_NEWPID | syscall.CLONE_NEWNS | syscall.CLONE_NEWIPC | syscall.CLONE_NEWUTS,
 		UidMappings: []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getuid(), Size: 1}},
 		GidMappings: []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getgid(), Size: 1}},
 	}
-	err := cmd.Start()
-	if err != nil {
-		return fmt.Errorf("trying name spaces for the embedded cluster's pods: %w; type make doctor", err)
+	if err := cmd.Start(); err != nil {
+		return err
 	}
 	_ = cmd.Process.Kill() // it was started, and that is all we wanted to know
 	var exit *exec.ExitError
 	if err := cmd.Wait(); err != nil && !errors.As(err, &exit) {
-		return fmt.Errorf("trying name spaces for the embedded cluster's pods: %w", err)
+		return err
 	}
 	return nil
 }

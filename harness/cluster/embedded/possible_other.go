@@ -8,8 +8,8 @@ import (
 )
 
 // Possible says that pods cannot be isolated processes here.
-func Possible() error {
-	return errors.New("starting the embedded cluster: it needs Linux, for on other systems a pod cannot be a process of its own; use CLUSTER=kind")
+func Possible() (weaker string, err error) {
+	return "", errors.New("starting the embedded cluster: it needs Linux, for on other systems a pod cannot be a process of its own; use CLUSTER=kind")
 }
 
 func apart() *syscall.SysProcAttr { return nil }

@@ -23,8 +23,22 @@ func TestMain(m *testing.M) {
 		main()
 		return
 	}
-	os.Exit(m.Run())
+	folder, err := os.MkdirTemp("", "machine-")
+	if err == nil {
+		agent = filepath.Join(folder, "agent")
+		err = exec.Command("go", "build", "-trimpath", "-o", agent, "./sandbox/agent").Run()
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "compiling the sandbox's agent:", err)
+		os.Exit(1)
+	}
+	status := m.Run()
+	os.RemoveAll(folder)
+	os.Exit(status)
 }
+
+// agent is the path of the sandbox's program.
+var agent string
 
 // machine is a running `machine serve`.
 type machine struct {
@@ -41,7 +55,7 @@ func start(t testing.TB, dir string) *machine {
 	policy := filepath.Join(dir, "policy.yaml")
 	require.NoError(t, os.WriteFile(policy, []byte("apiVersion: audit.k8s.io/v1\nkind: Policy\nrules: [{level: Metadata}]\n"), 0o600))
 	m := &machine{dir: dir, log: filepath.Join(dir, "log")}
-	m.Cmd = exec.Command(os.Args[0], "serve", "-dir", dir, "-audit-policy", policy, "-sandbox", os.Args[0])
+	m.Cmd = exec.Command(os.Args[0], "serve", "-dir", dir, "-audit-policy", policy, "-sandbox", agent)
 	log, err := os.Create(m.log)
 	require.NoError(t, err)
 	defer log.Close()

@@ -5,10 +5,11 @@ import (
 
 	"rolecall.build/machine/controlplane"
 	"rolecall.build/machine/node"
+	"rolecall.build/machine/sandbox"
 )
 
 // runNode runs the machine's node beside plane, until ctx is done.
-func runNode(ctx context.Context, o serveOptions, plane *controlplane.ControlPlane) error {
+func runNode(ctx context.Context, o serveOptions, pods *sandbox.Runtime, plane *controlplane.ControlPlane) error {
 	return node.Run(ctx, node.Config{
 		Name:          o.Node,
 		Dir:           o.Dir,
@@ -19,9 +20,9 @@ func runNode(ctx context.Context, o serveOptions, plane *controlplane.ControlPla
 		ClientCA:      plane.ClientCA,
 		APIServerName: controlplane.KubeletClient,
 		Images:        o.images,
-		Agent:         o.sandbox,
-		ServiceIP:     controlplane.ServiceIP,
-		DNSIP:         controlplane.DNSIP,
+		Sandboxes:     pods,
+		ServiceIP:     o.ServiceIP(),
+		DNSIP:         o.DNSIP(),
 		Ready:         func() {}, // what the API server says of the node counts
 	})
 }

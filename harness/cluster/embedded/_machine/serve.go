@@ -5,12 +5,14 @@ import (
 	"errors"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"syscall"
 	"time"
 
 	"k8s.io/klog/v2"
 
 	"rolecall.build/machine/controlplane"
+	"rolecall.build/machine/sandbox"
 )
 
 // shutdownTimeout is what pods and a start that is under way get to end. The
@@ -70,12 +72,21 @@ func serve(args []string) error {
 // run starts everything, calls ready and returns when ctx is done and the pods
 // have ended, or when a part of the machine has ended by itself.
 func run(ctx context.Context, options serveOptions, ready func()) error {
+	pods := &sandbox.Runtime{Agent: options.sandbox, Dir: filepath.Join(options.Dir, "rooms")}
+	services, err := pods.Services(ctx)
+	if err != nil {
+		return err
+	}
+	if support, err := pods.Support(ctx); err == nil && support.Weaker != "" {
+		klog.InfoS("Pods are less isolated here", "how", support.Weaker, "why", support.Why)
+	}
+	options.Services = services
 	plane, err := controlplane.Start(ctx, options.Config)
 	if err != nil {
 		return err
 	}
 	node := make(chan error, 1)
-	go func() { node <- runNode(ctx, options, plane) }()
+	go func() { node <- runNode(ctx, options, pods, plane) }()
 	if err := plane.WaitReady(ctx); err != nil {
 		return err
 	}

@@ -69,8 +69,8 @@ func newAPIServer(ctx context.Context, c Config, p *pki, front *Front, etcd stri
 func apiServerFlags(c Config, p *pki, etcd string) []string {
 	return []string{
 		"--etcd-servers=" + etcd,
-		"--advertise-address=" + ServiceIP.String(), // what every pod reaches
-		"--service-cluster-ip-range=" + serviceRange.String(),
+		"--advertise-address=" + c.advertised().String(), // what every pod reaches
+		"--service-cluster-ip-range=" + c.services().String(),
 		"--tls-cert-file=" + p.file("apiserver.crt"),
 		"--tls-private-key-file=" + p.file("apiserver.key"),
 		"--client-ca-file=" + p.file("ca.crt"),

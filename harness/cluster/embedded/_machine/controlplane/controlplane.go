@@ -19,16 +19,8 @@ import (
 	"k8s.io/klog/v2"
 )
 
-// Addresses of the cluster, as kubeadm gives them.
-var (
-	// ServiceIP is the address of the service kubernetes, where pods reach the
-	// API server on port 443.
-	ServiceIP = netip.MustParseAddr("10.96.0.1")
-	// DNSIP is the address of the service kube-dns.
-	DNSIP = netip.MustParseAddr("10.96.0.10")
-
-	serviceRange = netip.MustParsePrefix("10.96.0.0/16")
-)
+// usualServices is the range that kubeadm gives.
+var usualServices = netip.MustParsePrefix("10.96.0.0/16")
 
 // Config says what a control plane is made of.
 type Config struct {
@@ -36,6 +28,37 @@ type Config struct {
 	AuditPolicy string // file with an audit.k8s.io/v1 Policy
 	Port        uint16 // of the API server on 127.0.0.1; zero lets the kernel choose
 	Node        string // name of the one node
+	// Services is the range of the cluster's services, kubeadm's if zero.
+	Services netip.Prefix
+}
+
+// ServiceIP is the address of the service kubernetes, where pods reach the API
+// server on port 443.
+func (c Config) ServiceIP() netip.Addr { return c.services().Addr().Next() }
+
+// DNSIP is the address of the service kube-dns, the tenth as with kubeadm.
+func (c Config) DNSIP() netip.Addr {
+	address := c.services().Addr()
+	for range 10 {
+		address = address.Next()
+	}
+	return address
+}
+
+func (c Config) services() netip.Prefix {
+	if c.Services.IsValid() {
+		return c.Services
+	}
+	return usualServices
+}
+
+// advertised is the address of the endpoint of the service kubernetes. The API
+// takes none of the machine itself for one.
+func (c Config) advertised() netip.Addr {
+	if c.ServiceIP().IsLoopback() {
+		return usualServices.Addr().Next()
+	}
+	return c.ServiceIP()
 }
 
 // ControlPlane is a running control plane.
@@ -56,6 +79,7 @@ type ControlPlane struct {
 	scheduler chan struct{} // closed when the scheduler has synchronized
 	loopback  *rest.Config
 	node      string
+	dns       netip.Addr
 }
 
 // Start starts a control plane with nothing in it, which replaces what an
@@ -83,7 +107,7 @@ func Start(ctx context.Context, c Config) (*ControlPlane, error) {
 		return err
 	})
 	group.Go(func() (err error) {
-		if certs, err = newPKI(filepath.Join(c.Dir, "pki"), c.Node); err != nil {
+		if certs, err = newPKI(filepath.Join(c.Dir, "pki"), c.Node, c.ServiceIP()); err != nil {
 			return err
 		}
 		return certs.write(url)
@@ -107,7 +131,7 @@ func Start(ctx context.Context, c Config) (*ControlPlane, error) {
 		Front: front, Admin: certs.config(url, certs.admin),
 		Node: certs.config(url, certs.node), Proxy: certs.config(url, certs.proxy),
 		ClientCA: x509.NewCertPool(),
-		failed:   make(chan error, 3), scheduler: make(chan struct{}), loopback: server.loopback, node: c.Node,
+		failed:   make(chan error, 3), scheduler: make(chan struct{}), loopback: server.loopback, node: c.Node, dns: c.DNSIP(),
 	}
 	plane.ClientCA.AddCert(certs.cluster.certificate)
 	if plane.Kubelet, err = tls.X509KeyPair(certs.kubelet.cert, certs.kubelet.key); err != nil {

@@ -12,7 +12,7 @@ import (
 
 // createDNSService makes the service by which a kubeadm cluster names its DNS
 // server. The server itself is the node's.
-func createDNSService(ctx context.Context, client kubernetes.Interface) error {
+func (p *ControlPlane) createDNSService(ctx context.Context, client kubernetes.Interface) error {
 	const name = "kube-dns"
 	labels := map[string]string{"k8s-app": name}
 	service := &corev1.Service{
@@ -21,7 +21,7 @@ func createDNSService(ctx context.Context, client kubernetes.Interface) error {
 			Labels: map[string]string{"k8s-app": name, "kubernetes.io/cluster-service": "true", "kubernetes.io/name": "CoreDNS"},
 		},
 		Spec: corev1.ServiceSpec{
-			ClusterIP: DNSIP.String(),
+			ClusterIP: p.dns.String(),
 			Selector:  labels,
 			Ports: []corev1.ServicePort{
 				{Name: "dns", Protocol: corev1.ProtocolUDP, Port: 53, TargetPort: intstr.FromInt32(53)},

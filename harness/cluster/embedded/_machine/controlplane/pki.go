@@ -9,6 +9,7 @@ import (
 	"encoding/pem"
 	"fmt"
 	"net"
+	"net/netip"
 	"os"
 	"path/filepath"
 
@@ -41,7 +42,7 @@ type pki struct {
 	accountKey, accountKeyPublic               []byte
 }
 
-func newPKI(dir, node string) (_ *pki, err error) {
+func newPKI(dir, node string, service netip.Addr) (_ *pki, err error) {
 	p := &pki{dir: dir}
 	if p.cluster, err = newAuthority("kubernetes"); err != nil {
 		return nil, err
@@ -70,7 +71,7 @@ func newPKI(dir, node string) (_ *pki, err error) {
 	if p.apiServer, err = p.cluster.server(
 		pkix.Name{CommonName: "kube-apiserver"},
 		[]string{"kubernetes", "kubernetes.default", "kubernetes.default.svc", "kubernetes.default.svc.cluster.local", "localhost"},
-		[]net.IP{net.IPv4(127, 0, 0, 1), net.IPv6loopback, ServiceIP.AsSlice()},
+		[]net.IP{net.IPv4(127, 0, 0, 1), net.IPv6loopback, service.AsSlice()},
 	); err != nil {
 		return nil, err
 	}

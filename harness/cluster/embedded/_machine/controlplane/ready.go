@@ -35,7 +35,7 @@ func (p *ControlPlane) WaitReady(ctx context.Context) error {
 			_, err := client.CoreV1().Services(metav1.NamespaceDefault).Get(ctx, "kubernetes", metav1.GetOptions{})
 			return err
 		}},
-		{"service kube-dns", createDNSService},
+		{"service kube-dns", p.createDNSService},
 		{"default service account", func(ctx context.Context, client kubernetes.Interface) error {
 			_, err := client.CoreV1().ServiceAccounts(metav1.NamespaceDefault).Get(ctx, "default", metav1.GetOptions{})
 			return err

@@ -23,6 +23,7 @@ import (
 	"k8s.io/client-go/tools/remotecommand"
 
 	"rolecall.build/machine/controlplane"
+	"rolecall.build/machine/sandbox"
 )
 
 const auditPolicy = "apiVersion: audit.k8s.io/v1\nkind: Policy\nrules: [{level: Metadata, omitStages: [RequestReceived]}]\n"
@@ -50,15 +51,16 @@ func newCluster(t *testing.T) *cluster {
 	require.NoError(t, os.WriteFile(policy, []byte(auditPolicy), 0o600))
 
 	ctx, cancel := context.WithCancel(context.Background())
-	plane, err := controlplane.Start(ctx, controlplane.Config{Dir: dir, AuditPolicy: policy, Node: "node"})
+	config := controlplane.Config{Dir: dir, AuditPolicy: policy, Node: "node"}
+	plane, err := controlplane.Start(ctx, config)
 	require.NoError(t, err)
 	ended := make(chan error, 1)
 	go func() {
 		ended <- Run(ctx, Config{
 			Name: "node", Dir: dir, Client: plane.Node, Cluster: plane.Proxy, Front: plane.Front,
 			Serving: plane.Kubelet, ClientCA: plane.ClientCA, APIServerName: controlplane.KubeletClient,
-			Images: map[string]string{labImage: archive}, Agent: agent,
-			ServiceIP: controlplane.ServiceIP, DNSIP: controlplane.DNSIP, Ready: func() {},
+			Images: map[string]string{labImage: archive}, Sandboxes: &sandbox.Runtime{Agent: agent},
+			ServiceIP: config.ServiceIP(), DNSIP: config.DNSIP(), Ready: func() {},
 		})
 	}()
 	t.Cleanup(func() {

@@ -13,6 +13,8 @@ import (
 	"path/filepath"
 
 	"k8s.io/client-go/rest"
+
+	"rolecall.build/machine/sandbox"
 )
 
 // Config is what a node is made of.
@@ -37,8 +39,8 @@ type Config struct {
 	// Images are the only ones that run: an archive as docker save makes it, by
 	// reference.
 	Images map[string]string
-	// Agent is the path of the program that runs inside a pod's namespaces.
-	Agent string
+	// Sandboxes runs the pods. It gets the archives of Images.
+	Sandboxes *sandbox.Runtime
 	// ServiceIP is the API server's address in a pod, DNSIP the name server's.
 	ServiceIP, DNSIP netip.Addr
 	// Ready is called once, when pods can be scheduled to the node.

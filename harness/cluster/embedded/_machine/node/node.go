@@ -22,8 +22,6 @@ import (
 	"k8s.io/client-go/util/workqueue"
 	"k8s.io/klog/v2"
 	"k8s.io/kubernetes/pkg/kubelet/token"
-
-	"rolecall.build/machine/sandbox"
 )
 
 // node is what its pods share.
@@ -60,7 +58,8 @@ func Run(ctx context.Context, config Config) error {
 	for name, image := range held {
 		archives[name] = image.archive
 	}
-	real := &sandbox.Runtime{Agent: config.Agent, Images: archives}
+	real := config.Sandboxes
+	real.Images = archives
 	defer real.Close()
 	if err := real.Sweep(); err != nil {
 		klog.ErrorS(err, "Removing what a killed node left")

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -24,6 +25,10 @@ import (
 var built = os.Getenv("SANDBOX_TEST_BUILT")
 
 func TestMain(m *testing.M) {
+	if os.Getenv("SANDBOX_TEST_RESTRICTED") == "1" {
+		runtime.LockOSThread()
+		restrict()
+	}
 	if os.Getenv("SANDBOX_TEST_NODE") != "" {
 		node()
 		return

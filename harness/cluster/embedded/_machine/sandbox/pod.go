@@ -8,6 +8,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"rolecall.build/machine/sandbox/internal/wire"
@@ -24,6 +25,10 @@ type Pod struct {
 	calls   *calls
 	cgroup  *podCgroup
 	gone    chan struct{}
+	rooms   *rooms // nil where the pod has namespaces; otherwise the fields for an agent have no use
+
+	orderly   bool        // its agent has to kill what it started: the kernel does not
+	overLimit atomic.Bool // a watch of this side killed one of its processes for the memory it used
 
 	bringing sync.Mutex
 	images   map[string]bool // that the agent has
@@ -42,7 +47,7 @@ func (p *Pod) receive() {
 		files, err := p.conn.Receive(&reply)
 		if err != nil {
 			// Nothing can be told to the agent any more; without its socket it ends by itself, unless it is stuck.
-			if err := p.agent.Kill(); err != nil && !errors.Is(err, os.ErrProcessDone) {
+			if err := p.endAgent(); err != nil {
 				fmt.Fprintln(os.Stderr, "sandbox: killing an agent:", err)
 			}
 			return
@@ -57,6 +62,24 @@ func (p *Pod) receive() {
 			wire.CloseAll(files)
 		}
 	}
+}
+
+// orderlyEnd is what an agent gets to end what it started.
+const orderlyEnd = 8 * time.Second
+
+// endAgent kills the agent, at once if the kernel ends its pod with it.
+func (p *Pod) endAgent() error {
+	if p.orderly {
+		p.conn.Close()
+		select {
+		case <-p.gone:
+		case <-time.After(orderlyEnd):
+		}
+	}
+	if err := p.agent.Kill(); err != nil && !errors.Is(err, os.ErrProcessDone) {
+		return err
+	}
+	return nil
 }
 
 // await waits for the agent's end, with which everything in the pod has ended.
@@ -93,6 +116,9 @@ func (p *Pod) isGone(err error) bool {
 // SetVolume makes a volume. For one that exists it replaces all files at once, as the kubelet does: whoever reads through a path in the volume
 // sees the old ones or the new ones.
 func (p *Pod) SetVolume(name string, v Volume) error {
+	if p.rooms != nil {
+		return p.rooms.setVolume(name, v)
+	}
 	request := wire.Volume{Name: name, Empty: v.Files == nil, SizeLimit: v.SizeLimit, Mode: v.Mode, Group: v.Group}
 	if v.Files != nil {
 		request.Files = map[string]wire.File{}
@@ -106,6 +132,9 @@ func (p *Pod) SetVolume(name string, v Volume) error {
 
 // ReadVolume returns the last limit bytes of a file in a volume.
 func (p *Pod) ReadVolume(name, path string, limit int64) ([]byte, error) {
+	if p.rooms != nil {
+		return p.rooms.readVolume(name, path, limit)
+	}
 	reply, _, err := p.call(context.Background(), wire.Request{Read: &wire.Read{Volume: name, Path: path, Limit: limit}})
 	return reply.Data, err
 }
@@ -115,12 +144,7 @@ func (p *Pod) Listen(network, address string) (net.Listener, error) {
 	if !strings.HasPrefix(network, "tcp") {
 		return nil, fmt.Errorf("listening in the pod %s: %w", p.spec.Name, net.UnknownNetworkError(network))
 	}
-	file, err := p.socket(context.Background(), wire.Request{Listen: &wire.Socket{Network: network, Address: address}})
-	if err != nil {
-		return nil, fmt.Errorf("listening in the pod %s: %w", p.spec.Name, err)
-	}
-	defer file.Close()
-	listener, err := net.FileListener(file)
+	listener, err := p.listen(network, address)
 	if err != nil {
 		return nil, fmt.Errorf("listening in the pod %s: %w", p.spec.Name, err)
 	}
@@ -133,17 +157,36 @@ func (p *Pod) ListenPacket(network, address string) (net.PacketConn, error) {
 	if !strings.HasPrefix(network, "udp") {
 		return nil, fmt.Errorf("listening in the pod %s: %w", p.spec.Name, net.UnknownNetworkError(network))
 	}
-	file, err := p.socket(context.Background(), wire.Request{Listen: &wire.Socket{Network: network, Address: address}})
-	if err != nil {
-		return nil, fmt.Errorf("listening in the pod %s: %w", p.spec.Name, err)
-	}
-	defer file.Close()
-	packets, err := net.FilePacketConn(file)
+	packets, err := p.listenPacket(network, address)
 	if err != nil {
 		return nil, fmt.Errorf("listening in the pod %s: %w", p.spec.Name, err)
 	}
 	p.remember(packets)
 	return packets, nil
+}
+
+func (p *Pod) listen(network, address string) (net.Listener, error) {
+	if p.rooms != nil {
+		return p.runtime.network.listen(p, network, address)
+	}
+	file, err := p.socket(context.Background(), wire.Request{Listen: &wire.Socket{Network: network, Address: address}})
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	return net.FileListener(file)
+}
+
+func (p *Pod) listenPacket(network, address string) (net.PacketConn, error) {
+	if p.rooms != nil {
+		return p.runtime.network.listenPacket(p, network, address)
+	}
+	file, err := p.socket(context.Background(), wire.Request{Listen: &wire.Socket{Network: network, Address: address}})
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	return net.FilePacketConn(file)
 }
 
 // longestDial bounds a Dial whose context has no deadline.
@@ -154,6 +197,11 @@ func (p *Pod) Dial(ctx context.Context, network, address string) (net.Conn, erro
 	timeout := longestDial
 	if deadline, ok := ctx.Deadline(); ok {
 		timeout = max(time.Until(deadline), time.Millisecond)
+	}
+	if p.rooms != nil {
+		ctx, cancel := context.WithTimeout(ctx, timeout)
+		defer cancel()
+		return p.runtime.dialShared(ctx, p, network, address)
 	}
 	socket := wire.Socket{Network: network, Address: address, Timeout: max(timeout.Milliseconds(), 1)}
 	file, err := p.socket(ctx, wire.Request{Dial: &socket})
@@ -199,7 +247,7 @@ func (p *Pod) Done() <-chan struct{} { return p.gone }
 // Close kills everything in the pod, waits until it is gone and removes what is left of it. It may be called more than once.
 func (p *Pod) Close() error {
 	p.closing.Do(func() {
-		if err := p.agent.Kill(); err != nil && !errors.Is(err, os.ErrProcessDone) {
+		if err := p.endAll(); err != nil {
 			p.closed = fmt.Errorf("closing the pod %s: %w", p.spec.Name, err)
 		}
 		<-p.gone
@@ -215,4 +263,11 @@ func (p *Pod) Close() error {
 		}
 	})
 	return p.closed
+}
+
+func (p *Pod) endAll() error {
+	if p.rooms != nil {
+		return p.rooms.close()
+	}
+	return p.endAgent()
 }

@@ -30,6 +30,14 @@ type Process struct {
 
 // Run starts a container. The error wraps a *StartError where spec or image are at fault. ctx bounds the start only.
 func (p *Pod) Run(ctx context.Context, spec ContainerSpec) (*Process, error) {
+	if p.rooms != nil {
+		spec.Files = p.named(spec.Files)
+		process, err := p.rooms.run(ctx, spec)
+		if err != nil {
+			return nil, fmt.Errorf("running the container %s: %w", spec.Name, err)
+		}
+		return process, nil
+	}
 	if err := p.bringImage(ctx, spec.Image); err != nil {
 		return nil, fmt.Errorf("running the container %s: %w", spec.Name, err)
 	}
@@ -64,6 +72,9 @@ func (p *Pod) Run(ctx context.Context, spec ContainerSpec) (*Process, error) {
 // Exec starts a process in a container that runs. The error wraps a *StartError where spec or container are at fault. ctx bounds the start only:
 // to end the process, signal it.
 func (p *Pod) Exec(ctx context.Context, container string, spec ExecSpec) (*Process, error) {
+	if p.rooms != nil {
+		return p.rooms.exec(ctx, container, spec)
+	}
 	process := &Process{pod: p, cgroup: p.cgroup.find(container), ended: make(chan struct{})}
 	request := wire.Request{Exec: &wire.Exec{Container: container, Args: spec.Args, TTY: spec.TTY}}
 	if err := process.start(ctx, request, spec.TTY, spec.Stdin, spec.Stdout, spec.Stderr); err != nil {
@@ -123,7 +134,7 @@ func closeFiles(files []*os.File) {
 func (p *Process) end(exit wire.Exit) {
 	p.once.Do(func() {
 		p.exit = Exit{Code: exit.Code, Signal: syscall.Signal(exit.Signal), OOMKilled: exit.OOMKilled}
-		if exit.Code == 128+int(unix.SIGKILL) && p.cgroup.killed() {
+		if exit.Code == 128+int(unix.SIGKILL) && (p.cgroup.killed() || p.pod.overLimit.Load()) {
 			p.exit.OOMKilled = true
 		}
 		if p.main {

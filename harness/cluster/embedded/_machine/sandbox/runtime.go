@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"net"
+	"net/netip"
 	"os"
 	"sync"
 	"syscall"
@@ -24,6 +26,14 @@ type started struct {
 	trying  sync.Mutex
 	support *Support
 	cgroups *hierarchy
+
+	// Of MappingChroot only.
+	network  *sharedNetwork
+	reserved net.Listener // holds services for this runtime
+	services netip.Prefix
+	owners   map[int]*Pod  // of rooms, by the first of their users
+	taken    int           // rooms so far
+	stop     chan struct{} // ends the watch
 }
 
 const defaultPIDs = 1024
@@ -53,7 +63,10 @@ func (r *Runtime) start(ctx context.Context, spec PodSpec, mapping Mapping, cgro
 	if spec.PIDs <= 0 {
 		spec.PIDs = defaultPIDs
 	}
-	p := &Pod{runtime: r, spec: spec, images: map[string]bool{}, calls: newCalls(), gone: make(chan struct{})}
+	if mapping == MappingChroot {
+		return r.startRooms(spec), nil
+	}
+	p := emptyPod(r, spec)
 	if cgroups != nil {
 		group, err := cgroups.pod(r.prefix(), spec)
 		if err != nil {
@@ -76,6 +89,11 @@ func (r *Runtime) start(ctx context.Context, spec PodSpec, mapping Mapping, cgro
 		return nil, errors.Join(err, p.Close())
 	}
 	return p, nil
+}
+
+// emptyPod is a pod whose agent has yet to start.
+func emptyPod(r *Runtime, spec PodSpec) *Pod {
+	return &Pod{runtime: r, spec: spec, images: map[string]bool{}, calls: newCalls(), gone: make(chan struct{})}
 }
 
 // begin moves the agent to its cgroup, which it has to be in before it uses memory, and has it make the pod.
@@ -125,6 +143,9 @@ func (r *Runtime) startAgent(p *Pod, mapping Mapping) error {
 
 // attributes are the agent's namespaces and ids.
 func (r *Runtime) attributes(mapping Mapping) *syscall.SysProcAttr {
+	if mapping == MappingChroot {
+		return &syscall.SysProcAttr{Setsid: true}
+	}
 	attributes := &syscall.SysProcAttr{
 		Cloneflags: unix.CLONE_NEWUSER | unix.CLONE_NEWNET | unix.CLONE_NEWNS | unix.CLONE_NEWPID | unix.CLONE_NEWIPC |
 			unix.CLONE_NEWUTS | unix.CLONE_NEWCGROUP,

@@ -15,12 +15,15 @@ import (
 	"syscall"
 )
 
-// Runtime starts pods. The fields must not change once a method was called. Its methods may be called at the same time.
+// Runtime starts pods. The fields must not change once a method was called, except that Images may be set before the first that is about an image. Its methods may be called at the same time.
 type Runtime struct {
 	// Agent is the path of the compiled agent. It is read once, into memory: the file may be replaced or deleted later.
 	Agent string
 	// Images holds for each image reference the path of its archive, as `docker save` writes it.
 	Images map[string]string
+	// Dir is a folder for the pods' files where they have no namespaces (MappingChroot). It is made, and what it holds removed. Its file system
+	// must allow device nodes.
+	Dir string
 	// Prefix begins the names of the pods' cgroups, so that Sweep finds those of a killed node. "rolecall" if empty.
 	Prefix string
 

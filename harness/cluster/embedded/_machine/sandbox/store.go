@@ -57,8 +57,15 @@ func (p *Pod) bringImage(ctx context.Context, ref string) error {
 
 // shared returns a mount of an image from the store, or its layers where containers have to extract them.
 func (r *Runtime) shared(ctx context.Context, ref string) (*os.File, *layers, error) {
+	support, err := r.Support(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
 	r.store.mu.Lock()
 	defer r.store.mu.Unlock()
+	if r.store.copies == nil && support.Mapping == MappingChroot {
+		r.store.copies = map[string]*layers{}
+	}
 	if r.store.copies == nil {
 		mount, err := r.imageMount(ctx, ref)
 		if err != nil || mount != nil {
@@ -129,6 +136,15 @@ func (r *Runtime) Close() error {
 	}
 	if r.agent != nil {
 		r.agent.Close()
+	}
+	if r.network != nil {
+		close(r.stop)
+		if err := r.network.close(); err != nil {
+			return err
+		}
+	}
+	if r.reserved != nil {
+		r.reserved.Close()
 	}
 	if r.store.pod == nil {
 		return nil

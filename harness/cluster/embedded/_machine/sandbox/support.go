@@ -20,6 +20,9 @@ const (
 	// MappingSingle gives each container one user and one group, both the node's own on the host: all files are the container's, supplementary
 	// groups do not exist.
 	MappingSingle Mapping = "single"
+	// MappingChroot is for root on a machine where no namespaces can be made, such as a container: each container is a chroot with host users of its
+	// own, its first process one, what Exec starts another. See Support.Weaker.
+	MappingChroot Mapping = "chroot"
 )
 
 // What limits a pod's resources.
@@ -38,6 +41,8 @@ type Support struct {
 	Mapping Mapping
 	// Memory, PIDs and CPU say which of the Limit constants is in force.
 	Memory, PIDs, CPU string
+	// Weaker says in a sentence what MappingChroot does not give, and Why what keeps this machine from giving more; empty otherwise.
+	Weaker, Why string
 	// Missing says in a sentence why cgroups are not in force; empty if all are.
 	Missing string
 }
@@ -49,9 +54,13 @@ func (r *Runtime) Support(ctx context.Context) (Support, error) {
 	if r.support != nil {
 		return *r.support, nil
 	}
-	mapping, err := r.tryMappings(ctx)
+	mapping, reason, err := r.tryMappings(ctx)
 	if err != nil {
 		return Support{}, err
+	}
+	if mapping == MappingChroot {
+		r.support = r.chrootSupport(reason)
+		return *r.support, nil
 	}
 	support := Support{Mapping: mapping, Memory: LimitWatch, PIDs: LimitRlimit, CPU: LimitNone}
 	r.cgroups, err = r.tryCgroups(ctx, mapping)
@@ -74,21 +83,25 @@ func (r *Runtime) Support(ctx context.Context) (Support, error) {
 	return support, nil
 }
 
-func (r *Runtime) tryMappings(ctx context.Context) (Mapping, error) {
+// tryMappings returns the first that works. With MappingChroot comes why no other does.
+func (r *Runtime) tryMappings(ctx context.Context) (mapping Mapping, reason, err error) {
 	mappings := []Mapping{MappingSingle}
 	if os.Geteuid() == 0 {
 		mappings = []Mapping{MappingRange, MappingSingle}
 	}
-	var err error
 	for _, mapping := range mappings {
-		if err = r.try(ctx, mapping, nil); err == nil {
-			return mapping, nil
+		if reason = r.try(ctx, mapping, nil); reason == nil {
+			return mapping, nil, nil
 		}
 		if ctx.Err() != nil {
-			return "", context.Cause(ctx)
+			return "", nil, context.Cause(ctx)
 		}
 	}
-	return "", fmt.Errorf("trying a pod on this machine: %w%s", err, hint(err))
+	reason = fmt.Errorf("trying a pod on this machine: %w%s", reason, hint(reason))
+	if err := r.tryChroot(ctx); err != nil {
+		return "", nil, fmt.Errorf("%w; nor can pods be chroots here: %w", reason, err)
+	}
+	return MappingChroot, reason, nil
 }
 
 // try starts a pod and ends it.

@@ -47,10 +47,7 @@ func (p *pod) onOwnThread(f func() (int, error)) ([]int, error) {
 		done <- outcome{file, err}
 	}()
 	result := <-done
-	if result.err != nil || result.file < 0 {
-		return nil, result.err
-	}
-	return []int{result.file}, nil
+	return one(result.file, result.err)
 }
 
 // run starts a container: this thread makes its root, in a mount namespace of its own, and the container's process is forked there.
@@ -72,7 +69,7 @@ func (p *pod) run(id uint64, spec wire.Run, files []int) (int, error) {
 	if err != nil {
 		return -1, err
 	}
-	t, files, err := standard(c, spec.TTY, files)
+	t, files, err := p.standard(c, spec.TTY, files)
 	if err != nil {
 		return -1, err
 	}
@@ -105,7 +102,11 @@ func (p *pod) launch(child *program, flags uintptr, started *process) error {
 	p.forking.Lock()
 	defer p.forking.Unlock()
 	p.mu.Lock()
-	pid, outcome, err := child.fork(flags)
+	fork := child.fork
+	if p.room != nil {
+		fork = func(uintptr) (int, int, error) { return p.room.fork(child) }
+	}
+	pid, outcome, err := fork(flags)
 	if err == nil {
 		started.pid = pid
 		p.processes[pid] = started

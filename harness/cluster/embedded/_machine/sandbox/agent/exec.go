@@ -31,7 +31,7 @@ func (p *pod) exec(id uint64, spec wire.Exec, files []int) (int, error) {
 	if err := unix.Setns(spaces.pids, unix.CLONE_NEWPID); err != nil {
 		return -1, fmt.Errorf("joining the container's processes: %w", err)
 	}
-	t, files, err := standard(c, spec.TTY, files)
+	t, files, err := p.standard(c, spec.TTY, files)
 	if err != nil {
 		return -1, err
 	}

@@ -27,10 +27,10 @@ const highestID = 65535
 
 // extract writes the image into "/". The calling thread's root must be the container's: whatever paths and links an image holds, they
 // lead nowhere else.
-func (i image) extract(oneID bool) error {
+func (i image) extract(oneID bool, owner *tenant) error {
 	for _, layer := range i.layers {
 		reader := tar.NewReader(bufio.NewReaderSize(io.NewSectionReader(layer, 0, i.size), 128<<10))
-		x := extraction{oneID: oneID, written: map[string]bool{}}
+		x := extraction{oneID: oneID, owner: owner, written: map[string]bool{}}
 		for {
 			header, err := reader.Next()
 			if errors.Is(err, io.EOF) {
@@ -53,6 +53,7 @@ func (i image) extract(oneID bool) error {
 // extraction is that of one layer.
 type extraction struct {
 	oneID   bool
+	owner   *tenant         // says whose the files are; nil: as the image has it
 	written map[string]bool // what this layer made, which its opaque folders do not hide
 	folders []*tar.Header
 }
@@ -153,15 +154,20 @@ func (x *extraction) attributes(target string, header *tar.Header) error {
 	default:
 		return nil
 	}
-	if !x.oneID && header.Uid >= 0 && header.Uid <= highestID && header.Gid >= 0 && header.Gid <= highestID {
-		if err := os.Lchown(target, header.Uid, header.Gid); err != nil {
+	uid, gid, mode := header.Uid, header.Gid, uint32(header.Mode&0o7777)
+	known := uid >= 0 && uid <= highestID && gid >= 0 && gid <= highestID
+	if x.owner != nil {
+		uid, gid, mode = x.owner.owns(uid, gid, mode)
+	}
+	if known && !x.oneID {
+		if err := os.Lchown(target, uid, gid); err != nil {
 			return err
 		}
 	}
 	if header.Typeflag == tar.TypeSymlink {
 		return setTime(target, header.ModTime)
 	}
-	if err := unix.Chmod(target, uint32(header.Mode&0o7777)); err != nil {
+	if err := unix.Chmod(target, mode); err != nil {
 		return err
 	}
 	return setTime(target, header.ModTime)

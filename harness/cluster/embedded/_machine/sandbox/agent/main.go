@@ -45,12 +45,28 @@ func main() {
 		var request wire.Request
 		files, err := conn.Receive(&request)
 		if err != nil {
-			os.Exit(0) // The node is gone or closed the pod.
+			p.leave() // The node is gone or closed the pod.
 		}
 		if request.Boot != nil { // Nothing else comes before it is answered, and it has to be done by a thread that stays.
 			p.answer(request, files)
 			continue
 		}
 		go p.answer(request, files)
+	}
+}
+
+// leave ends the agent, and with it all that runs in the pod: by the kernel's hand where the pod is a PID namespace.
+func (p *pod) leave() {
+	if p.room != nil {
+		p.vacate()
+	}
+	os.Exit(0)
+}
+
+// serveForks runs on one thread what has to start processes there.
+func serveForks(forks <-chan func()) {
+	runtime.LockOSThread()
+	for fork := range forks {
+		fork()
 	}
 }

@@ -23,6 +23,7 @@ type pod struct {
 	volumes    map[string]bool
 	processes  map[int]*process      // by PID
 	containers map[string]*container // by name; those that run
+	room       *room                 // nil where the pod has namespaces
 
 	volumesChanging, storing sync.Mutex
 
@@ -54,7 +55,7 @@ func (p *pod) answer(request wire.Request, files []int) {
 		}
 	}
 	if err := p.conn.Send(reply, sent...); err != nil {
-		os.Exit(0)
+		p.leave()
 	}
 	wire.CloseAll(sent)
 }
@@ -74,6 +75,10 @@ func (p *pod) perform(request wire.Request, files []int, reply *wire.Reply) ([]i
 		data, err := p.readVolume(*request.Read)
 		reply.Data = data
 		return nil, err
+	case request.Run != nil && p.room != nil:
+		return one(p.runInRoom(request.ID, *request.Run, files))
+	case request.Exec != nil && p.room != nil:
+		return one(p.execInRoom(request.ID, *request.Exec, files))
 	case request.Run != nil:
 		return p.onOwnThread(func() (int, error) { return p.run(request.ID, *request.Run, files) })
 	case request.Exec != nil:
@@ -89,8 +94,19 @@ func (p *pod) perform(request wire.Request, files []int, reply *wire.Reply) ([]i
 	}
 }
 
+// one is a descriptor to reply with, none if it is negative.
+func one(file int, err error) ([]int, error) {
+	if err != nil || file < 0 {
+		return nil, err
+	}
+	return []int{file}, nil
+}
+
 // start makes the pod: its mounts, network, name and sysctls.
 func (p *pod) start(boot wire.Boot) error {
+	if boot.Room != nil {
+		return p.moveIn(boot)
+	}
 	p.boot = boot
 	if err := ownRoot(); err != nil {
 		return err

@@ -48,7 +48,13 @@ func (p *pod) reapOne() bool {
 		p.remove(ended.container)
 	}
 	p.mu.Unlock()
-	if ended != nil {
+	switch {
+	case ended != nil && ended.container != nil && p.room != nil:
+		go func() { // Other children have to be waited for meanwhile.
+			p.vacate()
+			p.report(ended, status)
+		}()
+	case ended != nil:
 		p.report(ended, status)
 	}
 	return true
@@ -65,7 +71,7 @@ func (p *pod) report(ended *process, status unix.WaitStatus) {
 		exit.OOMKilled = ended.overLimit || ended.container != nil && ended.container.overLimit
 	}
 	if err := p.conn.Send(wire.Reply{ID: ended.id, Exit: &exit}); err != nil {
-		os.Exit(0)
+		go p.leave() // While it clears a room, children have to be waited for here.
 	}
 }
 

@@ -87,7 +87,7 @@ func (p *pod) fillRoot(c *container, img image, taken []takenMount) error {
 
 // copyImage extracts the image into the root and leaves as much space as the spec allows.
 func (c *container) copyImage(img image, oneID bool) error {
-	if err := img.extract(oneID); err != nil {
+	if err := img.extract(oneID, nil); err != nil {
 		return err
 	}
 	var about unix.Statfs_t

@@ -37,9 +37,11 @@ const (
 	number       = 0 // offsets in struct seccomp_data
 	architecture = 4
 	argument0    = 16 // the low half: both architectures are little endian
+	argument2    = 32
 
 	allow          = unix.SECCOMP_RET_ALLOW
 	notPermitted   = unix.SECCOMP_RET_ERRNO | uint32(unix.EPERM)
+	notSupported   = unix.SECCOMP_RET_ERRNO | uint32(unix.EPROTONOSUPPORT)
 	notImplemented = unix.SECCOMP_RET_ERRNO | uint32(unix.ENOSYS)
 
 	sysAdmin = 21
@@ -48,15 +50,15 @@ const (
 // personalities are the harmless ones: Linux and 32-bit addresses, with and without short inode names, and the question for the current.
 var personalities = []uint32{0, 0x8, 0x20000, 0x20008, 0xffffffff}
 
-// filter adds the step that installs the filter for a process with these capabilities.
-func (p *program) filter(capabilities uint64) {
-	code := seccompFilter(capabilities)
+// filter adds the step that installs the filter for a process with these capabilities. In a room it refuses more.
+func (p *program) filter(capabilities uint64, more ...uint32) {
+	code := seccompFilter(capabilities, more...)
 	program := &unix.SockFprog{Len: uint16(len(code)), Filter: &code[0]}
 	p.keep = append(p.keep, program)
 	p.add("installing the seccomp filter", 0, unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, 0, uintptr(unsafe.Pointer(program)))
 }
 
-func seccompFilter(capabilities uint64) []unix.SockFilter {
+func seccompFilter(capabilities uint64, more ...uint32) []unix.SockFilter {
 	var code []unix.SockFilter
 	load := func(offset uint32) {
 		code = append(code, unix.SockFilter{Code: unix.BPF_LD | unix.BPF_W | unix.BPF_ABS, K: offset})
@@ -76,7 +78,7 @@ func seccompFilter(capabilities uint64) []unix.SockFilter {
 	unless(unix.BPF_JGT, newest, 1) // the x32 calls of amd64 among them
 	give(notImplemented)
 
-	names := slices.Clone(refused)
+	names := slices.Concat(refused, more)
 	if capabilities&(1<<sysAdmin) == 0 {
 		unless(unix.BPF_JEQ, unix.SYS_CLONE3, 1) // Its flags are in memory, out of the filter's sight; the C libraries then use clone.
 		give(notImplemented)
@@ -86,6 +88,18 @@ func seccompFilter(capabilities uint64) []unix.SockFilter {
 		give(notPermitted)
 		give(allow)
 		names = append(names, administrative...)
+	}
+	if len(more) > 0 { // In a room the network's rules know TCP alone: what is like it has to be refused.
+		unless(unix.BPF_JEQ, unix.SYS_SOCKET, 9)
+		load(argument0)
+		unless(unix.BPF_JEQ, unix.AF_SMC, 1)
+		give(notPermitted)
+		load(argument2)
+		for _, protocol := range []uint32{unix.IPPROTO_MPTCP, unix.IPPROTO_SCTP} {
+			unless(unix.BPF_JEQ, protocol, 1)
+			give(notSupported)
+		}
+		load(number)
 	}
 	for _, call := range names {
 		unless(unix.BPF_JEQ, call, 1)

@@ -60,7 +60,7 @@ func (p *pod) fillStore(img image, files []int) error {
 		if err := unix.Chroot(img.folder); err != nil {
 			return -1, err
 		}
-		return -1, img.extract(p.boot.OneID)
+		return -1, img.extract(p.boot.OneID, nil)
 	})
 	if err != nil {
 		return err

@@ -14,22 +14,26 @@ type terminal struct {
 
 // standard returns the descriptors that a process gets, standard input, output and error and then the cgroups to join: those that came with
 // the request, or a terminal's. The calling thread's root must be the container's.
-func standard(c *container, tty bool, files []int) (*terminal, []int, error) {
+func (p *pod) standard(c *container, tty bool, files []int) (*terminal, []int, error) {
 	if !tty {
 		if len(files) < 3 {
 			return nil, nil, fmt.Errorf("%d standard files, not 3", len(files))
 		}
 		return &terminal{-1, -1}, files, nil
 	}
-	t, err := newTerminal(c)
+	t, err := p.newTerminal(c)
 	if err != nil {
 		return nil, nil, fmt.Errorf("making a terminal: %w", err)
 	}
 	return t, append([]int{t.slave, t.slave, t.slave}, files...), nil
 }
 
-func newTerminal(c *container) (*terminal, error) {
-	master, err := unix.Open("/dev/pts/ptmx", unix.O_RDWR|unix.O_NOCTTY|unix.O_CLOEXEC|unix.O_NONBLOCK, 0)
+func (p *pod) newTerminal(c *container) (*terminal, error) {
+	folder, name := unix.AT_FDCWD, "/dev/pts/ptmx"
+	if p.room != nil {
+		folder, name = p.room.terminals, "ptmx"
+	}
+	master, err := unix.Openat(folder, name, unix.O_RDWR|unix.O_NOCTTY|unix.O_CLOEXEC|unix.O_NONBLOCK, 0)
 	if err != nil {
 		return nil, err
 	}

@@ -23,6 +23,9 @@ func (p *pod) setVolume(v wire.Volume) error {
 	if v.Name == "" || v.Name != filepath.Base(v.Name) || v.Name == ".." || v.Name == "." {
 		return fmt.Errorf("making the volume %q: not a name", v.Name)
 	}
+	if p.room != nil {
+		return p.setRoomVolume(v)
+	}
 	p.volumesChanging.Lock()
 	defer p.volumesChanging.Unlock()
 	folder := volumesFolder + "/" + v.Name
@@ -65,6 +68,9 @@ func (p *pod) makeVolume(folder string, v wire.Volume) error {
 
 // own sets mode and owner as the kubelet does: the group of a pod's fsGroup reads files, and writes folders and has what is made there.
 func (p *pod) own(file string, mode fs.FileMode, user, group int64) error {
+	if p.room != nil {
+		return p.room.own(file, mode)
+	}
 	bits := uint32(mode & 0o7777)
 	if group != 0 && mode.IsDir() {
 		bits |= unix.S_ISGID | 0o070
@@ -129,17 +135,21 @@ func (p *pod) writeFiles(fresh string, v wire.Volume) error {
 				return err
 			}
 		}
-		if file.Mode == 0 {
-			file.Mode = 0o644
-		}
 		if err := os.WriteFile(fresh+"/"+name, file.Data, 0o600); err != nil {
 			return err
 		}
-		if err := p.own(fresh+"/"+name, file.Mode.Perm(), file.User, v.Group); err != nil {
+		if err := p.own(fresh+"/"+name, fileMode(file), file.User, v.Group); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+func fileMode(file wire.File) fs.FileMode {
+	if file.Mode == 0 {
+		return 0o644
+	}
+	return file.Mode.Perm()
 }
 
 // link makes a visible link for each entry of the fresh folder and removes those of entries that are gone.
@@ -173,17 +183,20 @@ func link(folder, fresh string) error {
 // readVolume returns the end of a regular file in a volume, whatever a container put there.
 func (p *pod) readVolume(r wire.Read) ([]byte, error) {
 	p.mu.Lock()
-	exists := p.volumes[r.Volume]
+	exists, folder, name := p.volumes[r.Volume], volumesFolder+"/"+r.Volume, r.Path
 	p.mu.Unlock()
+	if p.room != nil {
+		folder, name, exists = p.room.find(r.Volume, r.Path)
+	}
 	if !exists {
 		return nil, fmt.Errorf("reading the volume %s: there is none of that name", r.Volume)
 	}
-	root, err := os.OpenRoot(volumesFolder + "/" + r.Volume)
+	root, err := os.OpenRoot(folder)
 	if err != nil {
 		return nil, fmt.Errorf("reading the volume %s: %w", r.Volume, err)
 	}
 	defer root.Close()
-	file, err := root.OpenFile(r.Path, os.O_RDONLY|unix.O_NONBLOCK, 0)
+	file, err := root.OpenFile(name, os.O_RDONLY|unix.O_NONBLOCK, 0)
 	if err != nil {
 		return nil, fmt.Errorf("reading the volume %s: %w", r.Volume, err)
 	}

@@ -36,6 +36,19 @@ type Boot struct {
 	Memory int64
 	// PIDs becomes RLIMIT_NPROC of the containers; 0 where a cgroup limits them.
 	PIDs int64
+	// Room makes this agent that of a single container which has no namespaces. Only PIDs counts besides.
+	Room *Room `json:",omitempty"`
+}
+
+// Room is the place of a container without namespaces.
+type Room struct {
+	// Folder holds root, the container's root to be, and volumes, its empty volumes between two runs.
+	Folder string
+	// User is the host's id of the container's first process, the next id that of what is executed beside it, and the one after that the id
+	// of nobody. User is the group of both, too.
+	User int
+	// Disk limits each file, in bytes.
+	Disk int64
 }
 
 // Image names an image. As Request.Store it asks the store for a mount of it, which it makes at the first time from the request's

@@ -1,0 +1,108 @@
+package sandbox
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// sharedPackets is one socket for the datagrams of all pods.
+type sharedPackets struct {
+	net.PacketConn
+	mu   sync.Mutex
+	pods map[*Pod]*podPackets
+}
+
+// podPackets is a pod's share in it. Deadlines have no effect.
+type podPackets struct {
+	*sharedPackets
+	pod    *Pod
+	came   chan datagram
+	closed chan struct{}
+	once   sync.Once
+}
+
+type datagram struct {
+	data []byte
+	from net.Addr
+}
+
+// longestDatagram is more than a name server is sent.
+const longestDatagram = 4096
+
+// listenPacket returns the pod's share in the socket at an address, which is made for the first pod.
+func (n *sharedNetwork) listenPacket(p *Pod, network, address string) (net.PacketConn, error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	shared := n.packets[address]
+	if shared == nil {
+		packets, err := net.ListenPacket(network, address)
+		if err != nil {
+			return nil, err
+		}
+		shared = &sharedPackets{PacketConn: packets, pods: map[*Pod]*podPackets{}}
+		n.packets[address] = shared
+		go shared.serve(n.owner)
+	}
+	own := &podPackets{sharedPackets: shared, pod: p, came: make(chan datagram, waiting), closed: make(chan struct{})}
+	shared.mu.Lock()
+	defer shared.mu.Unlock()
+	if shared.pods[p] != nil {
+		return nil, fmt.Errorf("listening on %s: %w", address, unix.EADDRINUSE)
+	}
+	shared.pods[p] = own
+	return own, nil
+}
+
+func (s *sharedPackets) serve(owner func(user int) *Pod) {
+	for {
+		data := make([]byte, longestDatagram)
+		length, from, err := s.PacketConn.ReadFrom(data)
+		if errors.Is(err, net.ErrClosed) {
+			return
+		}
+		if err != nil {
+			continue
+		}
+		user, found := socketUser("udp", addrPort(from), netip.AddrPort{})
+		if !found {
+			continue
+		}
+		s.mu.Lock()
+		if own := s.pods[owner(user)]; own != nil {
+			select {
+			case own.came <- datagram{data[:length], from}:
+			default: // as a full socket does
+			}
+		}
+		s.mu.Unlock()
+	}
+}
+
+func (p *podPackets) ReadFrom(into []byte) (int, net.Addr, error) {
+	select {
+	case got := <-p.came:
+		return copy(into, got.data), got.from, nil
+	case <-p.closed:
+		return 0, nil, net.ErrClosed
+	}
+}
+
+func (p *podPackets) Close() error {
+	p.once.Do(func() {
+		p.sharedPackets.mu.Lock()
+		delete(p.pods, p.pod)
+		p.sharedPackets.mu.Unlock()
+		close(p.closed)
+	})
+	return nil
+}
+
+func (p *podPackets) SetDeadline(time.Time) error      { return nil }
+func (p *podPackets) SetReadDeadline(time.Time) error  { return nil }
+func (p *podPackets) SetWriteDeadline(time.Time) error { return nil }
