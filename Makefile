@@ -10,7 +10,7 @@ CONTEXT    ?=#        with CLUSTER=existing: the context to work in
 YES        ?=#        1 answers yes to questions
 ARGS       ?=#        for make kubectl, such as ARGS="get pods"
 TESTFLAGS  ?=#        for go test, such as -v
-BESIDE     ?=#        make test: a second kind of cluster, where each check must end the same
+BESIDE     ?=#        make test, make bench: a second kind of cluster, where each check must end the same
 OUT        ?=#        grading: the directory for results, evidence and gradebook
 FORMATS    ?=#        grading: some of junit,gradescope,classroom50,prairielearn,markdown,annotations
 SUBMISSIONS ?=#       grade-all: the directory that holds them
@@ -24,6 +24,7 @@ KEY        ?=#        grading: the ed25519 key for evidence, instead of one in r
 rolecall := bin/rolecall
 flags     = -cluster "$(strip $(CLUSTER))" -name "$(strip $(NAME))" $(if $(strip $(CONTEXT)),-context "$(strip $(CONTEXT))" -kubeconfig "$(KUBECONFIG)") $(if $(YES),-yes)
 grade     = $(flags) -submission "$(strip $(SUBMISSION))" $(if $(strip $(RESULTS)),-results "$(strip $(RESULTS))")
+suite     = -cluster "$(strip $(CLUSTER))" -name "$(strip $(NAME))" $(if $(strip $(BESIDE)),-beside $(strip $(BESIDE)))
 course    = $(flags) -out "$(strip $(OUT))" $(if $(strip $(FORMATS)),-formats "$(strip $(FORMATS))") $(if $(strip $(KEY)),-key "$(strip $(KEY))")
 machine  := harness/cluster/embedded/_machine
 sources  := $(shell find . -name '*.go' -not -path './.*' -not -path './work/*') go.mod go.sum $(shell find manifests labs $(machine) -type f -not -name '*.go')
@@ -92,7 +93,7 @@ doctor: $(rolecall) ## what this machine can do, and what to do about the rest
 ## For developers
 
 test: $(rolecall) unit ## every test: units, scripts, the author's gate, faults
-	go test ./labs $(TESTFLAGS) -count=1 -timeout 60m -args -cluster "$(strip $(CLUSTER))" -name "$(strip $(NAME))" $(if $(strip $(BESIDE)),-gate.beside $(strip $(BESIDE)))
+	go test ./labs $(TESTFLAGS) -count=1 -timeout 60m -args $(suite)
 
 unit: ## the tests that need no cluster
 	go test $(TESTFLAGS) -timeout 40m $(tested)
@@ -107,8 +108,9 @@ verify: ## format, vet, lint, and a tidy go.mod
 	d=$$(mktemp -d) && trap "rm -rf $$d" EXIT && cp -R $(machine)/. $$d && cd $$d && mv machine.mod go.mod && mv machine.sum go.sum && \
 		CGO_ENABLED=0 go vet -trimpath ./sandbox/... && go run $(revive) -config $(CURDIR)/revive.toml -set_exit_status ./...
 
-bench: $(rolecall) ## where the time of a lab goes, beside one bare pod
-	go test ./labs -run '^$$' -bench . -benchtime 10x -timeout 30m -args -cluster "$(strip $(CLUSTER))" -name "$(strip $(NAME))"
+bench: $(rolecall) ## where the time goes: a start, a lab beside one bare pod; with BESIDE on two kinds of cluster in one run
+	go test ./labs -run '^$$' -bench Lab3 -benchtime 10x -timeout 30m -args $(suite)
+	go test ./labs -run '^$$' -bench Start -benchtime 3x -timeout 30m -args $(suite)
 
 clean: $(rolecall) ## delete what was built here, images too; work/ stays
 	@$(rolecall) clean $(flags)

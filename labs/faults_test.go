@@ -71,7 +71,7 @@ func solutions(t *testing.T) string {
 
 func take(t *testing.T) inventory.Inventory { return lab.take(t) }
 
-func (v venue) take(t *testing.T) inventory.Inventory {
+func (v venue) take(t testing.TB) inventory.Inventory {
 	t.Helper()
 	all, err := inventory.Take(t.Context(), v.Config())
 	require.NoError(t, err)

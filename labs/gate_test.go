@@ -25,7 +25,7 @@ import (
 
 var (
 	gateTimes  = flag.Int("gate.times", 1, "how often the author's gate judges each submission; no verdict may differ")
-	gateBeside = flag.String("gate.beside", "", "judge each submission also on a cluster of this `kind`, where each check must end the same")
+	gateBeside = flag.String("beside", "", "judge each submission also on a cluster of this `kind`, where each check must end the same; benchmarks run on both")
 	gateOnly   = flag.String("gate.only", "", "judge only submissions whose `lab/name` contains this")
 )
 
@@ -133,7 +133,7 @@ func (v venue) judge(t *testing.T, number int, lay func(v venue, dir string) err
 }
 
 // gateVenues are the suite's cluster and the one beside it, if it is asked for.
-func gateVenues(t *testing.T) []venue {
+func gateVenues(t testing.TB) []venue {
 	if *gateBeside == "" {
 		return []venue{lab}
 	}
