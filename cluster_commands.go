@@ -78,22 +78,8 @@ func (o *options) reset(ctx context.Context) error {
 	if err := lab.Up(ctx); err != nil {
 		return err
 	}
-	baseline, err := lab.Baseline()
+	_, strangers, err := place.Restore(ctx, lab, func(o inventory.Object) { fmt.Println("deleting", o) })
 	if err != nil {
-		return err
-	}
-	now, err := inventory.Take(ctx, lab.Config())
-	if err != nil {
-		return err
-	}
-	strangers := inventory.Strangers(baseline, now)
-	for _, o := range strangers {
-		fmt.Println("deleting", o)
-	}
-	if err := inventory.Delete(ctx, lab.Config(), strangers); err != nil {
-		return err
-	}
-	if err := place.Make(ctx, lab.Config(), lab.Namespaces()); err != nil {
 		return err
 	}
 	fmt.Printf("objects deleted: %d; the cluster is as it was when new\n", len(strangers))

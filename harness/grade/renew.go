@@ -17,18 +17,8 @@ const renewed = 20 * time.Second
 // renew brings a cluster back to what it was when new, and looks whether it
 // is: every object that was there is there, and no other.
 func renew(ctx context.Context, lab cluster.Owned) error {
-	baseline, err := lab.Baseline()
+	baseline, _, err := place.Restore(ctx, lab, func(inventory.Object) {})
 	if err != nil {
-		return err
-	}
-	now, err := inventory.Take(ctx, lab.Config())
-	if err != nil {
-		return err
-	}
-	if err := inventory.Delete(ctx, lab.Config(), inventory.Strangers(baseline, now)); err != nil {
-		return err
-	}
-	if err := place.Make(ctx, lab.Config(), lab.Namespaces()); err != nil {
 		return err
 	}
 	var differs []inventory.Object
