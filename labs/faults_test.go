@@ -15,6 +15,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"k8s.io/apimachinery/pkg/util/wait"
 	kindcluster "sigs.k8s.io/kind/pkg/cluster"
 
 	"rolecall/harness"
@@ -161,21 +162,30 @@ func TestCreationInterrupted(t *testing.T) {
 		assert.Equal(t, 0, c.status(), c.said)
 		assert.Empty(t, lab.remains(t, name))
 	})
-	for _, after := range lab.stages() {
+	stages := lab.stages(t, name)
+	for i, reached := range stages {
 		c := start(t, binary, "up", "-name", name)
-		time.Sleep(after)
+		await(t, reached)
 		require.NoError(t, c.Process.Signal(syscall.SIGINT))
 		assert.Equal(t, 2, c.status(), c.said)
-		assert.Empty(t, lab.remains(t, name), "after SIGINT at %s", after)
+		assert.Empty(t, lab.remains(t, name), "after SIGINT at stage %d", i)
 	}
 	c := start(t, binary, "up", "-name", name)
-	time.Sleep(lab.stages()[1])
+	await(t, stages[1])
 	require.NoError(t, c.Process.Kill())
 	c.status()
 	require.NotEmpty(t, lab.remains(t, name), "a kill leaves something")
 	next := start(t, binary, "up", "-name", name)
 	assert.Equal(t, 0, next.status(), next.said)
 	assert.Contains(t, next.said.String(), "replacing the")
+}
+
+// await returns as soon as something is so, within a minute: soon enough to
+// meet a stage of a cluster that is complete a second later.
+func await(t *testing.T, so func() bool) {
+	t.Helper()
+	require.NoError(t, wait.PollUntilContextTimeout(t.Context(), 5*time.Millisecond, time.Minute, true,
+		func(context.Context) (bool, error) { return so(), nil }))
 }
 
 // TestKindForeignClusterIsRefused makes a cluster of our name that is not ours.

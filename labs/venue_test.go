@@ -8,7 +8,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 	"k8s.io/client-go/tools/clientcmd"
@@ -43,28 +42,40 @@ func (v venue) outages(t *testing.T) map[string]outage {
 	}
 }
 
-// stages are moments in the making of a cluster.
-func (v venue) stages() []time.Duration {
-	if v.kind == "embedded" {
-		return []time.Duration{200 * time.Millisecond, time.Second, 2500 * time.Millisecond}
+// stages tell of the making of a cluster whether it has come so far: to its
+// folder, to its process or container, and to an API server that can be asked.
+func (v venue) stages(t *testing.T, name string) []func() bool {
+	t.Helper()
+	parts := func(count int) func() bool {
+		return func() bool { return len(v.remains(t, name)) >= count }
 	}
-	return []time.Duration{300 * time.Millisecond, 3 * time.Second, 9 * time.Second}
+	kubeconfig := func() bool {
+		_, err := os.Stat(filepath.Join(v.folder(name), "kubeconfig"))
+		return err == nil
+	}
+	return []func() bool{parts(1), parts(2), kubeconfig}
+}
+
+// folder is where a cluster of ours keeps what it writes.
+func (v venue) folder(name string) string {
+	if v.kind == "embedded" {
+		return filepath.Join(wish.Home, "embedded", name)
+	}
+	return filepath.Join(wish.Home, "clusters", name)
 }
 
 // remains are what is there of a cluster: containers, processes, its folder.
 func (v venue) remains(t *testing.T, name string) (found []string) {
 	t.Helper()
-	folder := filepath.Join(wish.Home, "embedded", name)
 	if v.kind == "embedded" {
-		found = processes(t, folder)
+		found = processes(t, v.folder(name))
 	} else {
-		folder = filepath.Join(wish.Home, "clusters", name)
 		all, err := theEngine(t).Output(context.Background(), "ps", "-a", "--filter", "name="+name, "--format", "{{.Names}}")
 		require.NoError(t, err)
 		found = strings.Fields(all)
 	}
-	if _, err := os.Stat(folder); err == nil {
-		found = append(found, folder)
+	if _, err := os.Stat(v.folder(name)); err == nil {
+		found = append(found, v.folder(name))
 	}
 	return found
 }

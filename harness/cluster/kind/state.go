@@ -53,7 +53,7 @@ func (c *Cluster) find(ctx context.Context) (state, error) {
 	if !slices.Contains(clusters, c.name()) {
 		return absent, nil
 	}
-	mounts, err := c.engine.Output(ctx, "inspect", "--format", "{{.State.Running}}{{range .Mounts}}\n{{.Destination}}={{.Source}}{{end}}", c.node())
+	mounts, err := c.inspect(ctx)
 	if err != nil {
 		return foreign, nil //nolint:nilerr // no node of our shape: whatever it is, it is not ours
 	}
@@ -65,6 +65,20 @@ func (c *Cluster) find(ctx context.Context) (state, error) {
 		return stopped, nil
 	}
 	return running, nil
+}
+
+// appears bounds the wait for a container that is being created. The engine
+// lists it from the start, and copies its volumes before it can be inspected.
+const appears = 20 * time.Second
+
+// inspect tells whether the node runs, and its mounts, a line each.
+func (c *Cluster) inspect(ctx context.Context) (mounts string, err error) {
+	for deadline := time.Now().Add(appears); ; time.Sleep(200 * time.Millisecond) {
+		mounts, err = c.engine.Output(ctx, "inspect", "--format", "{{.State.Running}}{{range .Mounts}}\n{{.Destination}}={{.Source}}{{end}}", c.node())
+		if err == nil || ctx.Err() != nil || time.Now().After(deadline) {
+			return mounts, err
+		}
+	}
 }
 
 // isOurs tells our folder among a node's mounts. An engine in a virtual machine
