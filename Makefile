@@ -21,6 +21,7 @@ KEY        ?=#        grading: the ed25519 key for evidence, instead of one in r
 
 # ---- What follows ----------------------------------------------------------
 
+MAKEFLAGS += --no-builtin-rules # which would be tried for each source file
 rolecall := bin/rolecall
 flags     = -cluster "$(strip $(CLUSTER))" -name "$(strip $(NAME))" $(if $(strip $(CONTEXT)),-context "$(strip $(CONTEXT))" -kubeconfig "$(KUBECONFIG)") $(if $(YES),-yes)
 grade     = $(flags) -submission "$(strip $(SUBMISSION))" $(if $(strip $(RESULTS)),-results "$(strip $(RESULTS))")
