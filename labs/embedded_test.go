@@ -2,6 +2,9 @@ package labs_test
 
 import (
 	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 
@@ -45,14 +48,33 @@ func TestEmbeddedEightAtOnce(t *testing.T) {
 		down(t)
 	})
 	t.Run("machines killed", func(t *testing.T) {
+		var groups []string
 		for i := range 2 {
 			c := start(t, binary, "lab", "3", "-name", name(i), "-submission", dir)
 			c.until(t, "✓")
+			groups = append(groups, cgroups(t, name(i))...)
 			require.NoError(t, syscall.Kill(machine(t, name(i)), syscall.SIGKILL))
 			assert.Equal(t, 2, c.status(), "the cluster went, so nothing is judged")
 		}
 		down(t)
+		for _, group := range groups {
+			assert.NoDirExists(t, group)
+		}
 	})
+}
+
+// cgroups are those of a cluster's pods; none where the machine gives none.
+func cgroups(t *testing.T, name string) (found []string) {
+	t.Helper()
+	patterns, err := os.ReadFile(filepath.Join(lab.folder(name), "cgroups"))
+	require.NoError(t, err)
+	for pattern := range strings.Lines(string(patterns)) {
+		groups, err := filepath.Glob(strings.TrimSpace(pattern))
+		require.NoError(t, err)
+		assert.NotEmpty(t, groups, "a pod runs, so it has a cgroup in %s", pattern)
+		found = append(found, groups...)
+	}
+	return found
 }
 
 // onlyEmbedded is for what only an embedded cluster has.

@@ -145,6 +145,9 @@ func (c *Cluster) Down(ctx context.Context) error {
 	if err := c.stop(ctx); err != nil {
 		return err
 	}
+	if err := c.removeCgroups(); err != nil {
+		return fmt.Errorf("removing what the cluster's pods left: %w; type make down again", err)
+	}
 	if err := os.RemoveAll(c.folder()); err != nil {
 		return fmt.Errorf("deleting the cluster's folder: %w", err)
 	}

@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -21,7 +23,8 @@ import (
 
 const (
 	machineLog = "machine.log"
-	lockFile   = "lock" // held by the machine as long as it lives; its pid is in it
+	lockFile   = "lock"    // held by the machine as long as it lives; its pid is in it
+	cgroups    = "cgroups" // from the machine: patterns of the names of its pods' cgroups, a line each
 )
 
 const (
@@ -144,4 +147,37 @@ func (c *Cluster) stop(ctx context.Context) error {
 		return errors.New("ending the embedded cluster: its process does not end; type make doctor")
 	}
 	return nil
+}
+
+// lets is the longest that the kernel may take to let go of a cgroup whose
+// processes were killed.
+const lets = time.Second
+
+// removeCgroups removes the cgroups of pods whose machine was killed. The
+// kernel refuses for one that is in use.
+func (c *Cluster) removeCgroups() error {
+	patterns, _ := os.ReadFile(filepath.Join(c.folder(), cgroups)) // without it there are none
+	var folders []string
+	for pattern := range strings.Lines(string(patterns)) {
+		left, _ := filepath.Glob(strings.TrimSpace(pattern))
+		for _, group := range left {
+			_ = filepath.WalkDir(group, func(path string, entry fs.DirEntry, err error) error {
+				if err == nil && entry.IsDir() {
+					folders = append(folders, path)
+				}
+				return nil
+			})
+		}
+	}
+	for deadline := time.Now().Add(lets); ; time.Sleep(looking) {
+		var refused error
+		for _, folder := range slices.Backward(folders) {
+			if err := os.Remove(folder); err != nil && !errors.Is(err, fs.ErrNotExist) {
+				refused = err
+			}
+		}
+		if refused == nil || time.Now().After(deadline) {
+			return refused
+		}
+	}
 }

@@ -2,10 +2,13 @@ package main
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"os"
 	"os/signal"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"time"
 
@@ -18,6 +21,16 @@ import (
 // shutdownTimeout is what pods and a start that is under way get to end. The
 // kernel kills what is left of them with this process.
 const shutdownTimeout = 1500 * time.Millisecond
+
+// cgroupsFile, in the machine's folder, has patterns of the names of its pods' cgroups, a line each: who kills the machine must remove them.
+const cgroupsFile = "cgroups"
+
+// prefix begins the names of one machine's cgroups. Two machines must not share it: one, as it starts, removes what is empty, and a pod's is empty
+// until its first process is in it.
+func prefix(dir string) string {
+	sum := sha256.Sum256([]byte(dir))
+	return "rolecall-" + hex.EncodeToString(sum[:4])
+}
 
 var errAsked = errors.New("asked to end")
 
@@ -72,7 +85,10 @@ func serve(args []string) error {
 // run starts everything, calls ready and returns when ctx is done and the pods
 // have ended, or when a part of the machine has ended by itself.
 func run(ctx context.Context, options serveOptions, ready func()) error {
-	pods := &sandbox.Runtime{Agent: options.sandbox, Dir: filepath.Join(options.Dir, "rooms")}
+	pods := &sandbox.Runtime{Agent: options.sandbox, Dir: filepath.Join(options.Dir, "rooms"), Prefix: prefix(options.Dir)}
+	if err := os.WriteFile(filepath.Join(options.Dir, cgroupsFile), []byte(strings.Join(pods.Cgroups(), "\n")), 0o600); err != nil {
+		return err
+	}
 	services, err := pods.Services(ctx)
 	if err != nil {
 		return err

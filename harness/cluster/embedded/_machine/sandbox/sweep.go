@@ -10,21 +10,29 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Sweep removes the empty cgroups that pods of killed nodes left, those whose names begin with Runtime.Prefix. Pods that run are not touched.
-func (r *Runtime) Sweep() error {
+// Cgroups are patterns of the names of all cgroups that this Runtime makes, for who must remove those of a killed node.
+func (r *Runtime) Cgroups() (patterns []string) {
 	places, err := hierarchies()
 	if err != nil {
-		return nil // no place for cgroups: none can be left
+		return nil // no place for cgroups: there are none
 	}
-	var failures []error
 	for _, place := range places {
 		for _, parent := range place.folders() {
-			left, err := filepath.Glob(filepath.Join(parent, r.prefix()+"-*"))
-			failures = append(failures, err)
-			for _, folder := range left {
-				if err := removeLeft(folder); !errors.Is(err, unix.EBUSY) {
-					failures = append(failures, err)
-				}
+			patterns = append(patterns, filepath.Join(parent, r.prefix()+"-*"))
+		}
+	}
+	return patterns
+}
+
+// Sweep removes the empty cgroups that pods of killed nodes left, those whose names begin with Runtime.Prefix. Pods that run are not touched.
+func (r *Runtime) Sweep() error {
+	var failures []error
+	for _, pattern := range r.Cgroups() {
+		left, err := filepath.Glob(pattern)
+		failures = append(failures, err)
+		for _, folder := range left {
+			if err := removeLeft(folder); !errors.Is(err, unix.EBUSY) {
+				failures = append(failures, err)
 			}
 		}
 	}
