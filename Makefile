@@ -109,9 +109,10 @@ verify: ## format, vet, lint, and a tidy go.mod
 	d=$$(mktemp -d) && trap "rm -rf $$d" EXIT && cp -R $(machine)/. $$d && cd $$d && mv machine.mod go.mod && mv machine.sum go.sum && \
 		CGO_ENABLED=0 go vet -trimpath ./sandbox/... && go run $(revive) -config $(CURDIR)/revive.toml -set_exit_status ./...
 
-bench: $(rolecall) ## where the time goes: a start, a lab beside one bare pod; with BESIDE on two kinds of cluster in one run
+bench: $(rolecall) ## where the time goes: a start, a lab beside one bare pod, a class; with BESIDE on two kinds of cluster in one run
 	go test ./labs -run '^$$' -bench Lab3 -benchtime 10x -timeout 30m -args $(suite)
 	go test ./labs -run '^$$' -bench Start -benchtime 3x -timeout 30m -args $(suite)
+	go test ./labs -run '^$$' -bench Grade -benchtime 1x -timeout 30m -args $(suite)
 
 clean: $(rolecall) ## delete what was built here, images too; work/ stays
 	@$(rolecall) clean $(flags)

@@ -6,9 +6,10 @@ import "runtime"
 // and now and then a compiler.
 const needs = 1536 << 20
 
-// Workers is how many submissions this machine can grade at a time.
+// Workers is how many submissions this machine can grade at a time: half as
+// many again as it has processors, for a third of grading is waiting.
 func Workers() int {
-	workers := runtime.NumCPU()
+	workers := (3*runtime.NumCPU() + 1) / 2
 	if free := freeMemory(); free > 0 {
 		workers = min(workers, int(free/needs))
 	}

@@ -6,13 +6,11 @@ import "runtime/debug"
 // the program's own pages the machine then stays below 500 MB.
 const heapLimit = 340 << 20
 
-// starting lets the heap grow while nearly all that is made is kept.
-func starting() { debug.SetGCPercent(400) }
-
-// settle gives back what the start has used, and collects more often from then
-// on: the machine must leave memory to its pods.
-func settle() {
-	debug.SetGCPercent(50)
+// starting lets the heap grow: nearly all that is made is kept.
+func starting() {
+	debug.SetGCPercent(-1)
 	debug.SetMemoryLimit(heapLimit)
-	go debug.FreeOSMemory()
 }
+
+// settle collects garbage as usual, the limit included.
+func settle() { debug.SetGCPercent(100) }
