@@ -77,12 +77,8 @@ func (c *Cluster) Up(ctx context.Context) error {
 	if stale == "" {
 		return nil
 	}
-	weaker, err := Possible()
-	if err != nil {
+	if _, err := Possible(); err != nil {
 		return err
-	}
-	if weaker != "" {
-		c.say("%s", weaker)
 	}
 	if c.Exists() {
 		c.say("replacing the embedded cluster %s: %s", c.name(), stale)

@@ -71,7 +71,8 @@ func (c *Cluster) launch(ctx context.Context, p programs, image string) error {
 	return c.await(ctx, cmd, ready)
 }
 
-// await waits for the word "ready", the process's end, or the bound.
+// await waits for the word "ready", which a line for the user may follow, the
+// process's end, or the bound.
 func (c *Cluster) await(ctx context.Context, cmd *exec.Cmd, ready io.Reader) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, starts, fmt.Errorf("it was not ready within %s", starts))
 	defer cancel()
@@ -82,7 +83,10 @@ func (c *Cluster) await(ctx context.Context, cmd *exec.Cmd, ready io.Reader) err
 	}()
 	select {
 	case said := <-word:
-		if said == "ready" {
+		if said, know, _ := strings.Cut(said, "\n"); said == "ready" {
+			if know != "" {
+				c.say("%s", know)
+			}
 			return cmd.Process.Release()
 		}
 		err := cmd.Wait()

@@ -3,6 +3,7 @@ package main
 import (
 	"io"
 	"os"
+	"strings"
 
 	"golang.org/x/sys/unix"
 )
@@ -26,10 +27,10 @@ func newParent() parent {
 	return parent{ready: os.NewFile(readyFD, "ready")}
 }
 
-// sayReady tells the parent, which may be gone by now.
-func (p parent) sayReady() {
+// sayReady tells the parent, which may be gone by now, and in a line of its own what it should know of this machine.
+func (p parent) sayReady(know string) {
 	if p.ready != nil {
-		_, _ = p.ready.WriteString("ready\n")
+		_, _ = p.ready.WriteString("ready\n" + strings.ReplaceAll(know, "\n", " "))
 		p.ready.Close()
 	}
 }

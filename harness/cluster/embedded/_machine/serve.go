@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -58,9 +59,9 @@ func serve(args []string) error {
 
 	result := make(chan error, 1)
 	go func() {
-		result <- run(ctx, options, func() {
+		result <- run(ctx, options, func(know string) {
 			close(isReady)
-			parent.sayReady()
+			parent.sayReady(know)
 			settle()
 		})
 	}()
@@ -82,9 +83,9 @@ func serve(args []string) error {
 	return nil
 }
 
-// run starts everything, calls ready and returns when ctx is done and the pods
+// run starts everything, calls ready with what its user should know, and returns when ctx is done and the pods
 // have ended, or when a part of the machine has ended by itself.
-func run(ctx context.Context, options serveOptions, ready func()) error {
+func run(ctx context.Context, options serveOptions, ready func(know string)) error {
 	pods := &sandbox.Runtime{Agent: options.sandbox, Dir: filepath.Join(options.Dir, "rooms"), Prefix: prefix(options.Dir)}
 	if err := os.WriteFile(filepath.Join(options.Dir, cgroupsFile), []byte(strings.Join(pods.Cgroups(), "\n")), 0o600); err != nil {
 		return err
@@ -93,8 +94,10 @@ func run(ctx context.Context, options serveOptions, ready func()) error {
 	if err != nil {
 		return err
 	}
+	know := ""
 	if support, err := pods.Support(ctx); err == nil && support.Weaker != "" {
 		klog.InfoS("Pods are less isolated here", "how", support.Weaker, "why", support.Why)
+		know = fmt.Sprintf("%s; name spaces cannot be had here (%s)", support.Weaker, support.Why)
 	}
 	options.Services = services
 	plane, err := controlplane.Start(ctx, options.Config)
@@ -106,7 +109,7 @@ func run(ctx context.Context, options serveOptions, ready func()) error {
 	if err := plane.WaitReady(ctx); err != nil {
 		return err
 	}
-	ready()
+	ready(know)
 	select {
 	case err := <-plane.Failed():
 		return err
