@@ -120,4 +120,8 @@ clean: $(rolecall) ## delete what was built here, images too; work/ stays
 
 $(rolecall): $(sources)
 	@echo 'building $@ (the first time takes minutes)'
-	@go build -o $@ .
+	@go build -o $@ . & build=$$!; trap "kill $$build" INT TERM; began=$$(date +%s); \
+	while kill -0 $$build 2>/dev/null; do \
+		sleep 0.2; past=$$(( $$(date +%s) - began )); \
+		[ $$past -lt $${next:-5} ] || { echo "building $@, $$past s of usually 120 s"; next=$$((past + 5)); }; \
+	done; wait $$build

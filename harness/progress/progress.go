@@ -16,7 +16,7 @@ import (
 
 const (
 	redrawEvery = 200 * time.Millisecond // on a terminal; quick enough to look alive
-	repeatEvery = 10 * time.Second       // in a log; the longest it may stand still
+	repeatEvery = 8 * time.Second        // in a log; it must not stand still for more than 10 s
 	widthUnsure = 80                     // columns, where the terminal does not tell
 )
 
@@ -129,7 +129,7 @@ func (d *Display) keepMoving(ended chan struct{}) {
 	if d.terminal {
 		every = redrawEvery
 	} else {
-		every /= 10 // tasks begin at any time; each has its own ten seconds
+		every /= 10 // tasks begin at any time; each has its own time
 	}
 	tick := time.NewTicker(every)
 	defer tick.Stop()
