@@ -144,6 +144,9 @@ func (o *options) gradeAll(ctx context.Context) (int, error) {
 	if err != nil {
 		return 2, err
 	}
+	if err := o.settleWorkers(ctx); err != nil {
+		return 2, err
+	}
 	all := grade.All{
 		Course: course, Out: o.out, Workers: o.workers, Display: o.Display, Lines: os.Stdout,
 		Budget: grade.Budget{Time: o.time, Memory: int64(o.memory) << 20},
@@ -155,7 +158,9 @@ func (o *options) gradeAll(ctx context.Context) (int, error) {
 			if kind == "kind" { // a new one takes half a minute
 				args = append(args, "-keep")
 			}
-			return exec.Command(self, args...)
+			cmd := exec.Command(self, args...)
+			cmd.Env = append(os.Environ(), "TMPDIR="+o.temporary(worker)) // what a killed compiler leaves goes with the rest
+			return cmd
 		},
 		Clear: o.clear,
 	}
@@ -170,6 +175,29 @@ func (o *options) gradeAll(ctx context.Context) (int, error) {
 // worker names the part of everything that one worker of grade-all has.
 func (o *options) worker(n int) string { return fmt.Sprintf("%s-%d", o.Name, n+1) }
 
+// temporary is a worker's folder for temporary files.
+func (o *options) temporary(worker int) string {
+	return filepath.Join(o.Home, "grading", o.worker(worker)+"-tmp")
+}
+
+// settleWorkers makes the workers' folders, and clears away what is left of
+// others, in an earlier run with more of them that was killed.
+func (o *options) settleWorkers(ctx context.Context) error {
+	for worker := range o.workers {
+		if err := os.MkdirAll(o.temporary(worker), 0o700); err != nil {
+			return fmt.Errorf("making a worker's folder: %w; free some disk space", err)
+		}
+	}
+	for worker := o.workers; ; worker++ {
+		if _, err := os.Stat(o.temporary(worker)); err != nil {
+			return nil
+		}
+		if err := o.clear(ctx, worker); err != nil {
+			return err
+		}
+	}
+}
+
 // clear takes away what a worker left.
 func (o *options) clear(ctx context.Context, worker int) error {
 	own, lab, _, err := o.ofItsOwn(ctx, o.worker(worker)+"-grade")
@@ -181,7 +209,7 @@ func (o *options) clear(ctx context.Context, worker int) error {
 		return err
 	}
 	defer release()
-	return errors.Join(lab.Down(ctx), os.RemoveAll(filepath.Join(o.Home, "grading", own.Name)))
+	return errors.Join(lab.Down(ctx), os.RemoveAll(filepath.Join(o.Home, "grading", own.Name)), os.RemoveAll(o.temporary(worker)))
 }
 
 // verifyEvidence holds what make grade wrote to its evidence.
