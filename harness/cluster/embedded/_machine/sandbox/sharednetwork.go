@@ -2,13 +2,10 @@ package sandbox
 
 import (
 	"errors"
-	"fmt"
 	"net"
 	"net/netip"
 	"sync"
 	"time"
-
-	"golang.org/x/sys/unix"
 )
 
 // sharedNetwork is what pods without a network of their own listen in: one socket for each address serves all of them. Which pod a connection or
@@ -31,8 +28,7 @@ const waiting = 64
 // sharedListener is one socket for the connections of all pods.
 type sharedListener struct {
 	net.Listener
-	mu   sync.Mutex
-	pods map[*Pod]*podListener
+	pods shares[*podListener]
 }
 
 // podListener is a pod's share in it.
@@ -54,17 +50,14 @@ func (n *sharedNetwork) listen(p *Pod, network, address string) (net.Listener, e
 		if err != nil {
 			return nil, err
 		}
-		shared = &sharedListener{Listener: listener, pods: map[*Pod]*podListener{}}
+		shared = &sharedListener{Listener: listener}
 		n.streams[address] = shared
 		go shared.serve(n.owner)
 	}
 	own := &podListener{shared: shared, pod: p, accepted: make(chan net.Conn, waiting), closed: make(chan struct{})}
-	shared.mu.Lock()
-	defer shared.mu.Unlock()
-	if shared.pods[p] != nil {
-		return nil, fmt.Errorf("listening on %s: %w", address, unix.EADDRINUSE)
+	if err := shared.pods.add(p, address, own); err != nil {
+		return nil, err
 	}
-	shared.pods[p] = own
 	return own, nil
 }
 
@@ -85,24 +78,19 @@ func (l *sharedListener) serve(owner func(user int) *Pod) {
 }
 
 // give hands a connection to the pod it comes from.
-func (l *sharedListener) give(conn net.Conn, owner func(user int) *Pod) bool {
+func (l *sharedListener) give(conn net.Conn, owner func(user int) *Pod) (given bool) {
 	user, found := socketUser("tcp", addrPort(conn.RemoteAddr()), addrPort(conn.LocalAddr()))
 	if !found {
 		return false
 	}
-	pod := owner(user)
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	own := l.pods[pod]
-	if pod == nil || own == nil {
-		return false
-	}
-	select {
-	case own.accepted <- conn:
-		return true
-	default:
-		return false
-	}
+	l.pods.with(owner(user), func(own *podListener) {
+		select {
+		case own.accepted <- conn:
+			given = true
+		default:
+		}
+	})
+	return given
 }
 
 func (l *podListener) Accept() (net.Conn, error) {
@@ -118,9 +106,7 @@ func (l *podListener) Addr() net.Addr { return l.shared.Addr() }
 
 func (l *podListener) Close() error {
 	l.once.Do(func() {
-		l.shared.mu.Lock()
-		delete(l.shared.pods, l.pod)
-		l.shared.mu.Unlock()
+		l.shared.pods.remove(l.pod)
 		close(l.closed)
 		for len(l.accepted) > 0 {
 			(<-l.accepted).Close()

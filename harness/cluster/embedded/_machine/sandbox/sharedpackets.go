@@ -2,20 +2,16 @@ package sandbox
 
 import (
 	"errors"
-	"fmt"
 	"net"
 	"net/netip"
 	"sync"
 	"time"
-
-	"golang.org/x/sys/unix"
 )
 
 // sharedPackets is one socket for the datagrams of all pods.
 type sharedPackets struct {
 	net.PacketConn
-	mu   sync.Mutex
-	pods map[*Pod]*podPackets
+	pods shares[*podPackets]
 }
 
 // podPackets is a pod's share in it. Deadlines have no effect.
@@ -45,17 +41,14 @@ func (n *sharedNetwork) listenPacket(p *Pod, network, address string) (net.Packe
 		if err != nil {
 			return nil, err
 		}
-		shared = &sharedPackets{PacketConn: packets, pods: map[*Pod]*podPackets{}}
+		shared = &sharedPackets{PacketConn: packets}
 		n.packets[address] = shared
 		go shared.serve(n.owner)
 	}
 	own := &podPackets{sharedPackets: shared, pod: p, came: make(chan datagram, waiting), closed: make(chan struct{})}
-	shared.mu.Lock()
-	defer shared.mu.Unlock()
-	if shared.pods[p] != nil {
-		return nil, fmt.Errorf("listening on %s: %w", address, unix.EADDRINUSE)
+	if err := shared.pods.add(p, address, own); err != nil {
+		return nil, err
 	}
-	shared.pods[p] = own
 	return own, nil
 }
 
@@ -73,14 +66,12 @@ func (s *sharedPackets) serve(owner func(user int) *Pod) {
 		if !found {
 			continue
 		}
-		s.mu.Lock()
-		if own := s.pods[owner(user)]; own != nil {
+		s.pods.with(owner(user), func(own *podPackets) {
 			select {
 			case own.came <- datagram{data[:length], from}:
 			default: // as a full socket does
 			}
-		}
-		s.mu.Unlock()
+		})
 	}
 }
 
@@ -95,9 +86,7 @@ func (p *podPackets) ReadFrom(into []byte) (int, net.Addr, error) {
 
 func (p *podPackets) Close() error {
 	p.once.Do(func() {
-		p.sharedPackets.mu.Lock()
-		delete(p.pods, p.pod)
-		p.sharedPackets.mu.Unlock()
+		p.pods.remove(p.pod)
 		close(p.closed)
 	})
 	return nil
