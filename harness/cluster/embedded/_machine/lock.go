@@ -26,7 +26,7 @@ func lockDir(dir string) error {
 	if err := unix.Flock(fd, unix.LOCK_EX|unix.LOCK_NB); err != nil {
 		if errors.Is(err, unix.EWOULDBLOCK) {
 			pid, _ := os.ReadFile(file) // only for the message
-			return fmt.Errorf("locking %s: another machine runs there; type kill %s", file, bytes.TrimSpace(pid))
+			return fmt.Errorf("locking %s: another machine is running there; run kill %s", file, bytes.TrimSpace(pid))
 		}
 		return fmt.Errorf("locking %s: %w", file, err)
 	}

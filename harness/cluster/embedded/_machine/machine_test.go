@@ -133,7 +133,7 @@ func TestServe(t *testing.T) {
 	same := exec.Command(os.Args[0], m.Args[1:]...)
 	said, err := same.CombinedOutput()
 	require.Error(t, err)
-	assert.Contains(t, string(said), fmt.Sprintf("another machine runs there; type kill %d", m.Process.Pid))
+	assert.Contains(t, string(said), fmt.Sprintf("another machine is running there; run kill %d", m.Process.Pid))
 
 	second := start(t, filepath.Join(t.TempDir(), "second"))
 	second.waitReady(t)

@@ -22,7 +22,7 @@ func main() {
 			os.Exit(1)
 		}
 	default:
-		fmt.Fprintln(os.Stderr, "usage: machine serve -dir DIR ... | machine kubectl ...\nType machine serve -help")
+		fmt.Fprintln(os.Stderr, "usage: machine serve -dir DIR ... | machine kubectl ...\nRun machine serve -help for its flags.")
 		os.Exit(2)
 	}
 }

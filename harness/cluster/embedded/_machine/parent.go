@@ -8,7 +8,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// readyFD is the descriptor on which the parent waits for the word.
+// readyFD is the descriptor on which the parent waits to hear that this process
+// is ready.
 const readyFD = 3
 
 // parent is the program that started this one and waits for it to be ready.

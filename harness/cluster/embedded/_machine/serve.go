@@ -19,11 +19,11 @@ import (
 	"rolecall.build/machine/sandbox"
 )
 
-// shutdownTimeout is what pods and a start that is under way get to end. The
-// kernel kills what is left of them with this process.
+// shutdownTimeout is how long pods, and a start that is under way, have to end.
+// The kernel kills what is left of them with this process.
 const shutdownTimeout = 1500 * time.Millisecond
 
-// cgroupsFile, in the machine's folder, has patterns of the names of its pods' cgroups, a line each: who kills the machine must remove them.
+// cgroupsFile, in the machine's folder, has patterns of the names of its pods' cgroups, one per line: whoever kills the machine must remove them.
 const cgroupsFile = "cgroups"
 
 // prefix begins the names of one machine's cgroups. Two machines must not share it: one, as it starts, removes what is empty, and a pod's is empty
@@ -97,7 +97,7 @@ func run(ctx context.Context, options serveOptions, ready func(know string)) err
 	know := ""
 	if support, err := pods.Support(ctx); err == nil && support.Weaker != "" {
 		klog.InfoS("Pods are less isolated here", "how", support.Weaker, "why", support.Why)
-		know = fmt.Sprintf("%s; name spaces cannot be had here (%s)", support.Weaker, support.Why)
+		know = fmt.Sprintf("%s; namespaces are unavailable here (%s)", support.Weaker, support.Why)
 	}
 	options.Services = services
 	plane, err := controlplane.Start(ctx, options.Config)

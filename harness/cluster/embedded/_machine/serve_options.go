@@ -46,9 +46,9 @@ func parseServeOptions(args []string) (serveOptions, error) {
 	case flags.NArg() > 0:
 		return o, fmt.Errorf("unexpected argument %q", flags.Arg(0))
 	case o.Dir == "" || o.AuditPolicy == "" || o.sandbox == "":
-		return o, errors.New("flags -dir, -audit-policy and -sandbox are needed")
+		return o, errors.New("the flags -dir, -audit-policy and -sandbox are required")
 	case port > 65535:
-		return o, fmt.Errorf("there is no port %d", port)
+		return o, fmt.Errorf("the port %d is out of range", port)
 	}
 	o.Port = uint16(port)
 	dir, err := filepath.Abs(o.Dir)

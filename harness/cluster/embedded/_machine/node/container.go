@@ -112,7 +112,7 @@ func (c *container) hasBegun() {
 	}
 }
 
-// restartable tells whether the container is to run again after this end.
+// restartable reports whether the container is to run again after this end.
 func (c *container) restartable(code int32) bool {
 	switch c.role {
 	case sidecar:
@@ -150,7 +150,7 @@ func (c *container) holdBack(ctx context.Context, ended *corev1.ContainerStateTe
 	}
 }
 
-// succeeded tells whether an init container has done its work.
+// succeeded reports whether an init container has done its work.
 func (c *container) succeeded() bool {
 	c.pod.mu.Lock()
 	defer c.pod.mu.Unlock()

@@ -57,7 +57,7 @@ func (s *nameServer) hasNamespace(namespace string) bool {
 	return err == nil && len(found) > 0
 }
 
-// service answers for a service's own name, or for what stands before it: a
+// service answers for a service's own name, or for what precedes it: a
 // pod's host name, or _port._protocol. Those come in reverse.
 func (s *nameServer) service(service *corev1.Service, before []string, kind uint16) ([]dns.RR, bool) {
 	name := fmt.Sprintf("%s.%s.svc.%s.", service.Name, service.Namespace, clusterDomain)

@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -27,7 +28,7 @@ type environment struct {
 	pod       *corev1.Pod
 	address   string // the pod's
 	services  map[string]string
-	allocated corev1.ResourceList // what stands for a limit that is not set
+	allocated corev1.ResourceList // the node's capacity, for a limit that is not set
 }
 
 // variables are those that the pod declares, each with its final value, and
@@ -127,7 +128,7 @@ func (e environment) value(ctx context.Context, c *corev1.Container, from *corev
 		}
 		return string(data), found, err
 	}
-	return "", false, fmt.Errorf("this node cannot read a variable from a file; CLUSTER=kind can")
+	return "", false, errors.New("this node cannot read a variable from a file" + kindCan)
 }
 
 // field is a field of the pod as its downward API shows it.

@@ -10,9 +10,9 @@ import (
 // debug does. Each has processes of its own: it does not see its target's.
 func (p *pod) addEphemeral() {
 	p.mu.Lock()
-	standing, all := p.standing, p.api.Spec.EphemeralContainers
+	prepared, all := p.prepared, p.api.Spec.EphemeralContainers
 	p.mu.Unlock()
-	if !standing { // prepare looks again
+	if !prepared { // prepare looks again
 		return
 	}
 	for i := range all {

@@ -101,7 +101,7 @@ func (e *execution) spec(command []string) (spec sandbox.ExecSpec, err error) {
 	return spec, nil
 }
 
-// enlarge is a wish: where the machine allows no such pipe, the usual one does.
+// enlarge is best effort: where the machine allows no such pipe, a usual one will do.
 func enlarge(pipe *os.File) {
 	connection, err := pipe.SyscallConn()
 	if err != nil {

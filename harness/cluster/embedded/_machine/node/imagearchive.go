@@ -43,7 +43,7 @@ func openImage(archive string) (*image, error) {
 		return nil, err
 	}
 	if len(manifest) != 1 {
-		return nil, fmt.Errorf("it holds %d images and not one", len(manifest))
+		return nil, fmt.Errorf("it holds %d images, not one", len(manifest))
 	}
 	config, err := readEntry(file, manifest[0].Config)
 	if err != nil {

@@ -85,7 +85,7 @@ func (held images) find(c *corev1.Container) (*image, []event, error) {
 	case found != nil && c.ImagePullPolicy != corev1.PullAlways:
 		return found, []event{normal("Pulled", fmt.Sprintf("Container image %q already present on machine", c.Image))}, nil
 	}
-	why := fmt.Sprintf("failed to pull and unpack image %q: failed to resolve reference %q: this node reaches no registry; what is present on it is %s", name, name, held.names())
+	why := fmt.Sprintf("failed to pull and unpack image %q: failed to resolve reference %q: this node cannot reach a registry; the only images on it are %s", name, name, held.names())
 	return nil, nil, &pull{"ErrImagePull", why, []event{
 		normal("Pulling", fmt.Sprintf("Pulling image %q", c.Image)),
 		warning("Failed", fmt.Sprintf("Failed to pull image %q: %s", c.Image, why)),
@@ -101,6 +101,6 @@ func (p *pull) again(image string) *pull {
 	}}
 }
 
-// pullShown is how long ErrImagePull stands before ImagePullBackOff: a kubelet
-// says so when it next looks at the pod.
+// pullShown is how long ErrImagePull is shown before ImagePullBackOff: a kubelet
+// changes it when it next looks at the pod.
 const pullShown = time.Second

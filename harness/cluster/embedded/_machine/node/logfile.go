@@ -132,7 +132,7 @@ func (s *logStream) line(to []byte, now time.Time, tag string, text []byte) []by
 	return append(to, '\n')
 }
 
-// Close logs what stands on a line without an end.
+// Close logs a last line that has no newline.
 func (s *logStream) Close() error {
 	if len(s.rest) == 0 {
 		return nil

@@ -119,7 +119,7 @@ type runningContainers struct {
 	c *container
 }
 
-// ContainerStatus tells whether the container still runs under that id.
+// ContainerStatus reports whether the container still runs under that id.
 func (r runningContainers) ContainerStatus(_ context.Context, id string, _ bool) (*criv1.ContainerStatusResponse, error) {
 	r.c.pod.mu.Lock()
 	defer r.c.pod.mu.Unlock()

@@ -31,7 +31,7 @@ func (p *pod) contents() (contents map[string]sandbox.Volume, failed string, err
 }
 
 // refreshTime is how often the pod's volumes are compared with what they
-// should hold, beside each change of an object that they show. A token is
+// should hold, besides at each change of an object that they show. A token is
 // renewed that way.
 const refreshTime = 30 * time.Second
 

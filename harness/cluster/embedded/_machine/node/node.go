@@ -67,7 +67,7 @@ func Run(ctx context.Context, config Config) error {
 	for name := range archives {
 		go func() { // so that the first pod need not wait for it; it would make up for a failure
 			if err := real.Prepare(ctx, name); err != nil && ctx.Err() == nil {
-				klog.ErrorS(err, "Extracting an image ahead", "image", name)
+				klog.ErrorS(err, "Extracting an image in advance", "image", name)
 			}
 		}()
 	}

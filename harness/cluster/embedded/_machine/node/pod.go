@@ -33,7 +33,7 @@ type pod struct {
 	api        *corev1.Pod // the newest that the API server told of
 	address    netip.Addr
 	sandbox    sandboxPod
-	standing   bool // sandbox, network and volumes are there
+	prepared   bool // sandbox, network and volumes exist
 	arrived    metav1.Time
 	containers []*container
 	failure    *failure

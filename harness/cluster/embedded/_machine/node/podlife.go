@@ -106,7 +106,7 @@ func (p *pod) end() {
 	p.lives.Wait()
 	p.mu.Lock()
 	sandbox := p.sandbox
-	p.sandbox, p.standing = nil, false
+	p.sandbox, p.prepared = nil, false
 	p.mu.Unlock()
 	if sandbox != nil {
 		sandbox.Close()

@@ -33,10 +33,10 @@ func (p *pod) prepare() bool {
 	p.mu.Unlock()
 	p.changed()
 
-	stands := make(chan sandboxPod, 1)
-	go func() { stands <- p.startSandbox(address) }()
+	starting := make(chan sandboxPod, 1)
+	go func() { starting <- p.startSandbox(address) }()
 	contents := p.awaitVolumes()
-	started := <-stands
+	started := <-starting
 	if started == nil {
 		return false
 	}
@@ -52,14 +52,14 @@ func (p *pod) prepare() bool {
 		return false
 	}
 	p.mu.Lock()
-	p.standing = true // told with the first container's state: a request less on the way to Ready
+	p.prepared = true // reported with the first container's state: one request fewer on the way to Ready
 	p.mu.Unlock()
 	p.addEphemeral()
 	return true
 }
 
-// startSandbox tries until the sandbox stands or the pod has to leave; then it
-// is nil.
+// startSandbox tries until the sandbox has started. It returns nil if the pod has
+// to leave first.
 func (p *pod) startSandbox(address netip.Addr) sandboxPod {
 	for wait := time.Second; ; wait = min(2*wait, time.Minute) {
 		started, err := p.tryStart(address)

@@ -77,7 +77,7 @@ func (p *pod) send() bool {
 	}
 }
 
-// isGone tells whether the API server no longer has this very pod. Its watch
+// isGone reports whether the API server no longer has this very pod. Its watch
 // knows: the API server itself would refuse to speak of a pod that is not this
 // node's any more.
 func (p *pod) isGone() bool {

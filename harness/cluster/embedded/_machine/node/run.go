@@ -133,7 +133,7 @@ func (c *container) terminated(r *run) *corev1.ContainerStateTerminated {
 	return ended
 }
 
-// What of a message is kept (k8s.io/kubernetes/pkg/kubelet/container).
+// How much of a message is kept (k8s.io/kubernetes/pkg/kubelet/container).
 const (
 	messageLength  = 4096
 	logTailLength  = 2048

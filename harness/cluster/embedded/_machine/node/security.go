@@ -106,7 +106,7 @@ func capabilities(asked *corev1.Capabilities) []string {
 	return set
 }
 
-// unconfined tells whether no seccomp filter is to be set: a kubelet's default
+// unconfined reports whether no seccomp filter is to be set: a kubelet's default
 // is none, and it is the node's own filter that keeps the kernel safe.
 func unconfined(pod *corev1.Pod, c *corev1.Container) bool {
 	profile := func(p *corev1.SeccompProfile) bool { return p == nil || p.Type == corev1.SeccompProfileTypeUnconfined }

@@ -7,7 +7,7 @@ import (
 	"k8s.io/kubernetes/pkg/apis/core/v1/helper/qos"
 )
 
-// runtimeName stands before the identifiers of containers.
+// runtimeName is the prefix of containers' identifiers.
 const runtimeName = "sandbox"
 
 // status is the pod's status as a kubelet would report it now.
@@ -23,7 +23,7 @@ func (p *pod) status() corev1.PodStatus {
 		// What others decided of the pod stays.
 		NominatedNodeName: p.published.NominatedNodeName, ResourceClaimStatuses: p.published.ResourceClaimStatuses,
 	}
-	if p.address.IsValid() && (p.standing || p.leaving) {
+	if p.address.IsValid() && (p.prepared || p.leaving) {
 		s.PodIP = p.address.String()
 		s.PodIPs = []corev1.PodIP{{IP: s.PodIP}}
 	}
@@ -151,14 +151,14 @@ func (p *pod) conditions(s *corev1.PodStatus) []corev1.PodCondition {
 			all = append(all, condition)
 		}
 	}
-	stands := corev1.PodCondition{Type: corev1.PodReadyToStartContainers, Status: truth(p.standing)}
+	sandboxReady := corev1.PodCondition{Type: corev1.PodReadyToStartContainers, Status: truth(p.prepared)}
 	containers := p.containersReady(s)
 	ready := containers
 	ready.Type = corev1.PodReady
 	if ready.Status == corev1.ConditionTrue {
 		ready = p.gatesReady(all)
 	}
-	all = append(all, stands, p.initialized(s), ready, containers,
+	all = append(all, sandboxReady, p.initialized(s), ready, containers,
 		corev1.PodCondition{Type: corev1.PodScheduled, Status: corev1.ConditionTrue})
 	for i := range all {
 		_, old := podutil.GetPodConditionFromList(p.published.Conditions, all[i].Type)

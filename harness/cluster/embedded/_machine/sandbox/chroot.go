@@ -26,17 +26,17 @@ var rightsOfChroot = []struct {
 // mayChroot says which right this process lacks for pods that are chroots. nil: none.
 func mayChroot() error {
 	if os.Geteuid() != 0 {
-		return errors.New("it takes root")
+		return errors.New("it needs root")
 	}
 	var effective uint64
 	for line := range strings.Lines(setting("/proc/self/status")) {
 		if digits, ok := strings.CutPrefix(line, "CapEff:"); ok {
-			effective, _ = strconv.ParseUint(strings.TrimSpace(digits), 16, 64) // no number: no rights
+			effective, _ = strconv.ParseUint(strings.TrimSpace(digits), 16, 64) // not a number: no rights
 		}
 	}
 	for _, right := range rightsOfChroot {
 		if effective&(1<<right.number) == 0 {
-			return fmt.Errorf("it takes %s", right.name)
+			return fmt.Errorf("it needs %s", right.name)
 		}
 	}
 	return nil
@@ -48,7 +48,7 @@ func (r *Runtime) tryChroot(ctx context.Context) error {
 		return err
 	}
 	if r.Dir == "" {
-		return errors.New("it takes a folder, which Runtime.Dir does not name")
+		return errors.New("it needs a folder, but Runtime.Dir is empty")
 	}
 	if err := os.RemoveAll(r.Dir); err != nil { // what a killed node left
 		return fmt.Errorf("removing old rooms: %w", err)
@@ -80,9 +80,9 @@ func weakerChroot() string {
 	text := "pods are chroots with users of their own, not namespaces: they have no /proc, and see this machine's host name and its network"
 	version, _, errno := unix.Syscall(unix.SYS_LANDLOCK_CREATE_RULESET, 0, 0, unix.LANDLOCK_CREATE_RULESET_VERSION)
 	if errno != 0 || version < 4 {
-		return text + ", in which they can connect to everything and listen, since this kernel has no Landlock 4 (Linux 6.7)"
+		return text + ", on which they can connect to anything and listen, since this kernel has no Landlock 4 (Linux 6.7)"
 	}
-	return text + ", in which they can connect to the ports 443 and 53 and send any datagram"
+	return text + ", on which they can connect to ports 443 and 53 and send any datagram"
 }
 
 // OwnServices is the range of the cluster's services where pods have a network of their own.
@@ -121,7 +121,7 @@ func (r *Runtime) Services(ctx context.Context) (netip.Prefix, error) {
 	return netip.Prefix{}, fmt.Errorf("looking for addresses for the cluster's services: %w", err)
 }
 
-// dialShared connects to what a pod serves in the machine's network. Whatever else listens there is none of the pod's.
+// dialShared connects to what a pod serves in the machine's network. Whatever else listens there is not the pod's.
 func (r *Runtime) dialShared(ctx context.Context, p *Pod, network, address string) (net.Conn, error) {
 	host, port, err := net.SplitHostPort(address)
 	if err != nil {

@@ -64,7 +64,7 @@ func restrict() {
 // TestAsContainersRoot runs the tests of MappingChroot as root of a container has to.
 func TestAsContainersRoot(t *testing.T) {
 	if os.Geteuid() != 0 || restricted {
-		t.Skip("it takes root")
+		t.Skip("it needs root")
 	}
 	command := exec.Command(os.Args[0], "-test.v", "-test.timeout=40s", "-test.run=Chroot")
 	command.Env = append(os.Environ(), "SANDBOX_TEST_RESTRICTED=1", "SANDBOX_TEST_BUILT="+built)
@@ -76,7 +76,7 @@ func TestAsContainersRoot(t *testing.T) {
 // TestInDocker does the same in a container, if an engine is there.
 func TestInDocker(t *testing.T) {
 	if restricted || os.Geteuid() != 0 {
-		t.Skip("it takes root")
+		t.Skip("it needs root")
 	}
 	docker := func(stdin io.Reader, arguments ...string) (string, error) {
 		command := exec.Command("docker", arguments...)
@@ -249,6 +249,10 @@ func TestChrootFiles(t *testing.T) {
 	sleeping(t, stranger, nil)
 	output, _ = executes(t, stranger, "list", r.Dir)
 	require.Contains(t, output, "no such file")
+}
+
+func TestChrootVolumesKeepThePreviousVersion(t *testing.T) {
+	keepsThePreviousVersion(t, newPod(t, chrootRuntime(t)))
 }
 
 func TestChrootLimits(t *testing.T) {

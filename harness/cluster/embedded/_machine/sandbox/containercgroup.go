@@ -36,7 +36,7 @@ func (c *containerCgroup) procs() ([]*os.File, error) {
 	return files, nil
 }
 
-// killed says whether the memory limit ended a process since it was last asked.
+// killed reports whether the memory limit ended a process since it was last asked.
 func (c *containerCgroup) killed() bool {
 	if c == nil || !c.hierarchy.limits("memory") {
 		return false

@@ -23,7 +23,7 @@ type hierarchy struct {
 	parents map[string]string
 }
 
-// limits says whether a controller can be used.
+// limits reports whether a controller can be used.
 func (h *hierarchy) limits(controller string) bool {
 	return h != nil && h.parents[controller] != ""
 }
@@ -61,7 +61,7 @@ type cgroupMount struct {
 }
 
 // hierarchies are the places to try. Pods stay beneath this process's own cgroup where they can, so that what limits it limits them: with version
-// 1 that is the own one, with version 2, where a cgroup with processes cannot have limited ones below it, the nearest above.
+// 1 that is this process's own, with version 2, where a cgroup with processes cannot have limited ones below it, the nearest above.
 func hierarchies() ([]*hierarchy, error) {
 	mounts, err := cgroupMounts()
 	if err != nil {
@@ -158,7 +158,7 @@ func cgroupMounts() ([]cgroupMount, error) {
 		if kind[0] != "cgroup2" && (kind[0] != "cgroup" || name == "") || !ok {
 			continue
 		}
-		// A container sees a part of the hierarchy: what is mounted is place[3], and the own path counts from the whole's root.
+		// A container sees a part of the hierarchy: what is mounted is place[3], and this process's path counts from the whole's root.
 		relative, err := filepath.Rel(place[3], own)
 		if err != nil || strings.HasPrefix(relative, "..") {
 			continue

@@ -235,7 +235,7 @@ func TestHostileImages(t *testing.T) {
 	require.ErrorIs(t, err, os.ErrNotExist)
 }
 
-// TestImagesCopied is for kernels whose overlays do not do.
+// TestImagesCopied is for kernels whose overlays do not work.
 func TestImagesCopied(t *testing.T) {
 	r := newRuntime(t)
 	r.store.copies = map[string]*layers{}

@@ -16,7 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Pod is a pod that runs. Its methods may be called at the same time.
+// Pod is a pod that runs. Its methods may be called concurrently.
 type Pod struct {
 	runtime *Runtime
 	spec    PodSpec
@@ -108,13 +108,13 @@ func (p *Pod) abandon(process *Process, replied <-chan answer) {
 	}
 }
 
-// isGone says whether sending failed because the agent is gone.
+// isGone reports whether sending failed because the agent is gone.
 func (p *Pod) isGone(err error) bool {
 	return errors.Is(err, unix.EPIPE) || errors.Is(err, unix.ECONNRESET) || errors.Is(err, net.ErrClosed)
 }
 
 // SetVolume makes a volume. For one that exists it replaces all files at once, as the kubelet does: whoever reads through a path in the volume
-// sees the old ones or the new ones.
+// sees the old ones or the new ones, and whoever has resolved a link in it finds the old ones until the next time.
 func (p *Pod) SetVolume(name string, v Volume) error {
 	if p.rooms != nil {
 		return p.rooms.setVolume(name, v)
@@ -220,7 +220,7 @@ func (p *Pod) socket(ctx context.Context, request wire.Request) (*os.File, error
 	}
 	if len(files) != 1 {
 		wire.CloseAll(files)
-		return nil, fmt.Errorf("%d descriptors came, not one", len(files))
+		return nil, fmt.Errorf("got %d descriptors, not one", len(files))
 	}
 	return os.NewFile(uintptr(files[0]), "socket"), nil
 }
@@ -231,7 +231,7 @@ func (p *Pod) remember(listener interface{ Close() error }) {
 	p.open = append(p.open, listener)
 }
 
-// ended says whether the agent is gone.
+// ended reports whether the agent is gone.
 func (p *Pod) ended() bool {
 	select {
 	case <-p.gone:

@@ -98,7 +98,7 @@ func (p *Process) start(ctx context.Context, request wire.Request, tty bool, sta
 			}
 			descriptor := int(file.Fd()) // which makes it blocking, as programs expect
 			files = append(files, descriptor)
-			// A pipe is the node's user's: without this a container's user could not open /dev/stdin. It is an error for what is no pipe of ours.
+			// A pipe is the node's user's: without this a container's user could not open /dev/stdin. For anything but such a pipe it fails, which does no harm.
 			if about, err := file.Stat(); err == nil && about.Mode()&os.ModeNamedPipe != 0 {
 				_ = unix.Fchmod(descriptor, 0o666)
 			}

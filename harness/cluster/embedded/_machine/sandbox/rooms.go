@@ -39,7 +39,7 @@ type room struct {
 // idsOfRoom are the first process's user, that of what is executed, and one who is nobody.
 const idsOfRoom = 3
 
-// startRooms makes a pod without namespaces. There is nothing to it yet.
+// startRooms makes a pod without namespaces. It holds nothing yet.
 func (r *Runtime) startRooms(spec PodSpec) *Pod {
 	p := &Pod{runtime: r, spec: spec, gone: make(chan struct{})}
 	p.rooms = &rooms{pod: p, volumes: map[string]Volume{}, all: map[string]*room{}}
@@ -187,7 +187,7 @@ func (p *rooms) shared(spec ContainerSpec) error {
 	for _, m := range spec.Mounts {
 		if u := uses[m.Volume]; p.volumes[m.Volume].Files == nil && u.mounts > 1 && u.writable > 0 {
 			return &StartError{Code: 128, Message: fmt.Sprintf(
-				"the volume %s is empty and mounted more than once: without mounts, pods here cannot share a folder; a cluster made with CLUSTER=kind can", m.Volume)}
+				"the emptyDir volume %s is mounted more than once: without namespaces, the containers of a pod cannot share a folder; a cluster made with CLUSTER=kind can", m.Volume)}
 		}
 	}
 	return nil

@@ -15,7 +15,8 @@ import (
 	"syscall"
 )
 
-// Runtime starts pods. The fields must not change once a method was called, except that Images may be set before the first that is about an image. Its methods may be called at the same time.
+// Runtime starts pods. The fields must not change once a method has been called, except that Images may be set before the first that is about an image. Its methods may be called
+// concurrently.
 type Runtime struct {
 	// Agent is the path of the compiled agent. It is read once, into memory: the file may be replaced or deleted later.
 	Agent string
@@ -55,7 +56,7 @@ type PodSpec struct {
 type Volume struct {
 	// Files holds the content by path, such as "token" or "dir/key". nil: an empty writable directory.
 	Files map[string]File
-	// SizeLimit is in bytes, 64 MiB if 0. It holds from the volume's making on; SetVolume does not change it later.
+	// SizeLimit is in bytes, 64 MiB if 0. It holds from the volume's creation on; SetVolume does not change it later.
 	SizeLimit int64
 	// Mode is the directory's permissions; 0777 if 0, as the kubelet makes its volumes.
 	Mode fs.FileMode

@@ -14,7 +14,7 @@ type store struct {
 	mu  sync.Mutex
 	pod *Pod
 	has map[string]bool
-	// copies are the layers for containers that extract an image for themselves, on a kernel whose overlays do not do. nil: they do.
+	// copies are the layers for containers that extract an image for themselves, on a kernel whose overlays do not work. nil: they work.
 	copies map[string]*layers
 }
 

@@ -15,7 +15,7 @@ import (
 type Mapping string
 
 const (
-	// MappingRange gives a pod the ids 0 to 65535, mapped to ids of the host that nobody uses. It takes root.
+	// MappingRange gives a pod the ids 0 to 65535, mapped to ids of the host that nobody uses. It needs root.
 	MappingRange Mapping = "range"
 	// MappingSingle gives each container one user and one group, both the node's own on the host: all files are the container's, supplementary
 	// groups do not exist.
@@ -157,7 +157,7 @@ func hint(err error) string {
 	case errors.Is(err, unix.ENOSPC):
 		return "; a limit on namespaces is reached: see the sysctls user.max_*_namespaces"
 	case errors.Is(err, unix.EINVAL) || errors.Is(err, unix.ENOSYS):
-		return "; this kernel lacks what is needed: it takes Linux 5.2 or later with user namespaces (CONFIG_USER_NS)"
+		return "; this kernel lacks what pods need: it has to be Linux 5.2 or later with user namespaces (CONFIG_USER_NS)"
 	case errors.Is(err, unix.EPERM) && strings.Contains(setting("/proc/self/status"), "Seccomp:\t2"):
 		return "; a seccomp filter is in force, most likely that of a container engine, which forbids namespaces: " +
 			"run outside the container, or start it with --security-opt seccomp=unconfined"

@@ -10,7 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Cgroups are patterns of the names of all cgroups that this Runtime makes, for who must remove those of a killed node.
+// Cgroups are patterns of the names of all cgroups that this Runtime makes, for whoever must remove those of a killed node.
 func (r *Runtime) Cgroups() (patterns []string) {
 	places, err := hierarchies()
 	if err != nil {

@@ -1,8 +1,11 @@
 package sandbox
 
 import (
+	"bufio"
+	"errors"
+	"fmt"
+	"os"
 	"strings"
-	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -35,30 +38,91 @@ func TestVolumeFilesAreReplacedAtOnce(t *testing.T) {
 	require.Equal(t, "first", output, "a subPath stays, as with the kubelet")
 	output, _ = executes(t, p, "list", "/var/run/token")
 	names := strings.Fields(output)
-	require.Len(t, names, 4)
-	require.Regexp(t, `^\.\.\d{4}_\d\d_\d\d_\d\d_\d\d_\d\d\.\d+$`, names[0])
-	require.Equal(t, []string{"..data", "dir", "token"}, names[1:])
+	require.Len(t, names, 5)
+	for _, version := range names[:2] {
+		require.Regexp(t, `^\.\.\d{4}_\d\d_\d\d_\d\d_\d\d_\d\d\.\d+$`, version)
+	}
+	require.Equal(t, []string{"..data", "dir", "token"}, names[2:])
 	output, _ = executes(t, p, "stat", "/var/run/token/..data/dir/key")
 	require.Contains(t, output, "-r--------")
 }
 
+func TestVolumesKeepThePreviousVersion(t *testing.T) {
+	keepsThePreviousVersion(t, newPod(t, newRuntime(t)))
+}
+
+// keepsThePreviousVersion reads as one does who has followed ..data and is preempted before the file.
+func keepsThePreviousVersion(t *testing.T, p *Pod) {
+	set := func(text string) {
+		require.NoError(t, p.SetVolume("v", Volume{Files: map[string]File{"f": {Data: []byte(text)}}}))
+	}
+	list := func() []string {
+		output, _ := executes(t, p, "list", "/v")
+		return strings.Fields(output)
+	}
+	set("first")
+	sleeping(t, p, func(c *ContainerSpec) { c.Mounts = []Mount{{Volume: "v", Path: "/v"}} })
+	names := list()
+	require.Len(t, names, 3)
+	followed := "/v/" + names[0] + "/f"
+	set("second")
+	output, _ := executes(t, p, "cat", followed)
+	require.Equal(t, "first", output, "until the next update")
+	output, _ = executes(t, p, "cat", "/v/f")
+	require.Equal(t, "second", output)
+	for _, text := range []string{"third", "fourth"} {
+		set(text)
+		output, _ = executes(t, p, "cat", "/v/f")
+		require.Equal(t, text, output)
+		output, _ = executes(t, p, "cat", followed)
+		require.Contains(t, output, "no such file")
+		require.Len(t, list(), 4, "two versions, ..data and f")
+	}
+}
+
+func TestVolumesOutliveAnInterruptedUpdate(t *testing.T) {
+	p := newPod(t, newRuntime(t))
+	require.NoError(t, p.SetVolume("v", Volume{Files: map[string]File{"f": {Data: []byte("first")}}}))
+	sleeping(t, p, func(c *ContainerSpec) { c.Mounts = []Mount{{Volume: "v", Path: "/v"}} })
+	for _, left := range [][]string{{"remake", "/v/..2026_01_02_03_04_05.6"}, {"link", "..2026_01_02_03_04_05.6", "/v/..data_tmp"}} {
+		output, exit := executes(t, p, left...)
+		require.Equal(t, Exit{}, exit, output)
+	}
+	require.NoError(t, p.SetVolume("v", Volume{Files: map[string]File{"f": {Data: []byte("second")}}}))
+	output, _ := executes(t, p, "cat", "/v/f")
+	require.Equal(t, "second", output)
+	output, _ = executes(t, p, "list", "/v")
+	require.Len(t, strings.Fields(output), 4, "two versions, ..data and f: %s", output)
+}
+
+// TestVolumeFilesAreNeverMissing lets each round of reads meet one update: a read that lasts longer than two may miss its file.
 func TestVolumeFilesAreNeverMissing(t *testing.T) {
 	p := newPod(t, newRuntime(t))
-	require.NoError(t, p.SetVolume("v", Volume{Files: map[string]File{"f": {Data: []byte("x")}}}))
-	sleeping(t, p, func(c *ContainerSpec) { c.Mounts = []Mount{{Volume: "v", Path: "/v"}} })
-	var writing sync.WaitGroup
-	writing.Go(func() {
-		for range 50 {
-			if err := p.SetVolume("v", Volume{Files: map[string]File{"f": {Data: []byte("x")}}}); err != nil {
-				t.Error(err)
-			}
-		}
-	})
-	for range 30 {
-		output, _ := executes(t, p, "cat", "/v/f")
-		require.Equal(t, "x", output)
+	set := func(text string) error {
+		return p.SetVolume("v", Volume{Files: map[string]File{"f": {Data: []byte(text)}}})
 	}
-	writing.Wait()
+	require.NoError(t, set("0"))
+	sleeping(t, p, func(c *ContainerSpec) { c.Mounts = []Mount{{Volume: "v", Path: "/v"}} })
+	stdin, rounds, err := os.Pipe()
+	require.NoError(t, err)
+	defer rounds.Close()
+	results, stdout, err := os.Pipe()
+	require.NoError(t, err)
+	defer results.Close()
+	process, err := p.Exec(t.Context(), "main", ExecSpec{Args: []string{"probe", "rounds", "/v/f"}, Stdin: stdin, Stdout: stdout})
+	require.NoError(t, errors.Join(err, stdin.Close(), stdout.Close()))
+	result := bufio.NewScanner(results)
+	for round := range 50 {
+		_, err := fmt.Fprintln(rounds)
+		require.NoError(t, err)
+		require.NoError(t, set(fmt.Sprint(round+1)))
+		require.True(t, result.Scan())
+		require.Contains(t, []string{fmt.Sprint(round), fmt.Sprint(round + 1)}, result.Text())
+	}
+	require.NoError(t, rounds.Close())
+	exit, err := waits(t, process)
+	require.NoError(t, err)
+	require.Equal(t, Exit{}, exit)
 }
 
 func TestBadVolumes(t *testing.T) {

@@ -146,7 +146,7 @@ func statusOf(pid int) (user int, bytes int64) {
 	return user, 0
 }
 
-// growth tells when a folder's file system has filled so much that it is worth while to measure what is in the folder.
+// growth tells when a folder's file system has filled so much that it is worthwhile to measure what is in the folder.
 type growth struct {
 	folder string
 	used   int64

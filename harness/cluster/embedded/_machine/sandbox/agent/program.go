@@ -28,7 +28,7 @@ type step struct {
 }
 
 const (
-	// optional steps may find that a file does not exist or is none of the right kind.
+	// optional steps may find that a file does not exist or is not of the right type.
 	optional = 1 << iota
 	// lenient steps may fail in any way.
 	lenient

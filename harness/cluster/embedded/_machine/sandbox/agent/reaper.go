@@ -28,7 +28,7 @@ func (p *pod) reap() {
 	}
 }
 
-// reapOne says whether there may be more.
+// reapOne reports whether there may be more.
 func (p *pod) reapOne() bool {
 	var status unix.WaitStatus
 	// Under the lock, so that launch has registered the child before it is looked up, and signal never meets a reused PID.

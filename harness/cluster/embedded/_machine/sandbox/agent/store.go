@@ -100,7 +100,7 @@ func (p *pod) addImage(add wire.Image, files []int) error {
 
 func attachImage(folder string, files []int) error {
 	if len(files) != 1 {
-		return fmt.Errorf("%d mounts came, not one", len(files))
+		return fmt.Errorf("got %d mounts, not one", len(files))
 	}
 	if err := os.MkdirAll(folder, 0o755); err != nil {
 		return err

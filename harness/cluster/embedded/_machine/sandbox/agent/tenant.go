@@ -46,7 +46,7 @@ func (t *tenant) own(file string, mode uint32) error {
 	return unix.Chmod(file, mode)
 }
 
-// Limits of a room's processes beside that of their number.
+// Limits of a room's processes besides their number.
 const tenantFiles = 4096
 
 // refusedInRooms are calls for what all rooms share with the host: System V's and POSIX's message queues, semaphores and memory.
@@ -76,7 +76,7 @@ func (p *program) becomeTenant(r *room, user int, pids int64) {
 // clearing is how long clear goes on at most.
 const clearing = 5 * time.Second
 
-// clear kills the room's processes until none is left. One who is nobody's user does it: nothing in the room can stop it, and the kernel
+// clear kills the room's processes until none is left. A process of a user that has no other does it: nothing in the room can stop it, and the kernel
 // reaches all at once, however fast they multiply.
 func (r *room) clear() error {
 	for end := time.Now().Add(clearing); time.Now().Before(end); time.Sleep(time.Millisecond) {

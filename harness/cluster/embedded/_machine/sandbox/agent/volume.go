@@ -86,9 +86,18 @@ func (p *pod) own(file string, mode fs.FileMode, user, group int64) error {
 	return unix.Chmod(file, bits)
 }
 
-// replaceFiles changes all files at once, in the layout the kubelet gives its volumes (pkg/volume/util/atomic_writer.go): the files are
-// in a folder named for the time, ..data links to it, and what is visible links through ..data. One rename replaces everything.
+// replaceFiles changes all files at once, in the layout of the kubelet's volumes (pkg/volume/util/atomic_writer.go): a version of the files is in a
+// folder named for the time, ..data links to it, and what is visible links through ..data. One rename replaces everything. The kubelet removes the
+// previous version at once, under the hands of whoever has just followed ..data; here it stays until the next update.
 func (p *pod) replaceFiles(folder string, v wire.Volume) error {
+	data := folder + "/..data"
+	current, err := os.Readlink(data)
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	if err := removeVersions(folder, current); err != nil {
+		return err
+	}
 	fresh, err := os.MkdirTemp(folder, time.Now().UTC().Format("..2006_01_02_15_04_05."))
 	if err != nil {
 		return err
@@ -96,24 +105,31 @@ func (p *pod) replaceFiles(folder string, v wire.Volume) error {
 	if err := p.writeFiles(fresh, v); err != nil {
 		return errors.Join(err, os.RemoveAll(fresh))
 	}
-	data := folder + "/..data"
-	old, err := os.Readlink(data)
-	if err != nil && !errors.Is(err, os.ErrNotExist) {
-		return err
-	}
 	if err := os.Symlink(filepath.Base(fresh), folder+"/..data_tmp"); err != nil {
 		return err
 	}
 	if err := os.Rename(folder+"/..data_tmp", data); err != nil {
 		return err
 	}
-	if err := link(folder, fresh); err != nil {
+	return link(folder, fresh)
+}
+
+// removeVersions leaves the current version only: it removes the one before, and what an update that did not come to its end has left.
+func removeVersions(folder, current string) error {
+	entries, err := os.ReadDir(folder)
+	if err != nil {
 		return err
 	}
-	if old == "" {
-		return nil
+	for _, entry := range entries {
+		name := entry.Name()
+		if !strings.HasPrefix(name, "..") || name == "..data" || name == current {
+			continue
+		}
+		if err := os.RemoveAll(folder + "/" + name); err != nil {
+			return err
+		}
 	}
-	return os.RemoveAll(folder + "/" + old)
+	return nil
 }
 
 func (p *pod) writeFiles(fresh string, v wire.Volume) error {
@@ -189,7 +205,7 @@ func (p *pod) readVolume(r wire.Read) ([]byte, error) {
 		folder, name, exists = p.room.find(r.Volume, r.Path)
 	}
 	if !exists {
-		return nil, fmt.Errorf("reading the volume %s: there is none of that name", r.Volume)
+		return nil, fmt.Errorf("reading the volume %s: there is no such volume", r.Volume)
 	}
 	root, err := os.OpenRoot(folder)
 	if err != nil {

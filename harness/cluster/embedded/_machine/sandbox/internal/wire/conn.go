@@ -18,7 +18,7 @@ const longest = 64 << 20
 // maxFiles is how many descriptors one message may carry; the kernel's own limit is 253.
 const maxFiles = 64
 
-// Conn is one end of the socket between node and agent. Send may be called at the same time from anywhere, Receive from one place.
+// Conn is one end of the socket between node and agent. Send may be called concurrently, Receive from one goroutine.
 type Conn struct {
 	unix    *net.UnixConn
 	sending sync.Mutex

@@ -36,7 +36,7 @@ type Boot struct {
 	Memory int64
 	// PIDs becomes RLIMIT_NPROC of the containers; 0 where a cgroup limits them.
 	PIDs int64
-	// Room makes this agent that of a single container which has no namespaces. Only PIDs counts besides.
+	// Room makes this agent that of a single container which has no namespaces. Of the other fields only PIDs counts then.
 	Room *Room `json:",omitempty"`
 }
 
@@ -51,7 +51,7 @@ type Room struct {
 	Disk int64
 }
 
-// Image names an image. As Request.Store it asks the store for a mount of it, which it makes at the first time from the request's
+// Image names an image. As Request.Store it asks the store for a mount of it, which it makes the first time from the request's
 // descriptors, the layers: uncompressed tar archives, the lowest first. The reply has no descriptor where containers need copies.
 // As Request.Image it brings a pod that mount, or the layers where containers need copies.
 type Image struct {

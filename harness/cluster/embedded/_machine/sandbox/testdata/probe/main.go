@@ -48,7 +48,8 @@ var commands = map[string]func(a, b string) error{
 		fmt.Print(string(content))
 		return err
 	},
-	"copy": func(string, string) error { _, err := io.Copy(os.Stdout, os.Stdin); return err },
+	"rounds": func(file, _ string) error { return rounds(file) },
+	"copy":   func(string, string) error { _, err := io.Copy(os.Stdout, os.Stdin); return err },
 	"write": func(file, text string) error {
 		return os.WriteFile(file, []byte(text), 0o644)
 	},
@@ -124,6 +125,21 @@ func remake(folder string) error {
 	entries, err := os.ReadDir(folder)
 	fmt.Println(len(entries))
 	return err
+}
+
+// rounds reads the file a thousand times for each line it reads, and prints the last content.
+func rounds(file string) error {
+	for lines := bufio.NewScanner(os.Stdin); lines.Scan(); {
+		var content []byte
+		for range 1000 {
+			var err error
+			if content, err = os.ReadFile(file); err != nil {
+				return err
+			}
+		}
+		fmt.Println(string(content))
+	}
+	return nil
 }
 
 var standard = []*os.File{os.Stdin, os.Stdout, os.Stderr}
