@@ -1,5 +1,5 @@
-// Package manifests embeds the Kubernetes objects and configuration files that
-// a lab cluster is made of.
+// Package manifests embeds the files that a lab cluster, and learners'
+// programs, are made with.
 package manifests
 
 import _ "embed"
@@ -20,13 +20,23 @@ var AuditPolicy string
 //go:embed coredns.yaml
 var CoreDNS string
 
-// Place are the lab's namespaces and what stands in them. HOME, ELSEWHERE and
-// VIEWER stand for their names.
+// Scene is the walkthrough's namespaces and the objects in them, a
+// text/template over the namespaces' names by role.
 //
-//go:embed place.yaml
-var Place string
+//go:embed scene.yaml
+var Scene string
 
-// Probe is a pod that ends well as soon as a lab's calls would get through.
+// Probe is a pod that ends well as soon as a lab's calls would get through, a
+// text/template over its Namespace and Image.
 //
 //go:embed probe.yaml
 var Probe string
+
+// ProgramMod and ProgramSum are the go.mod and go.sum that learners' Go
+// programs are compiled with.
+var (
+	//go:embed program.mod
+	ProgramMod string
+	//go:embed program.sum
+	ProgramSum string
+)

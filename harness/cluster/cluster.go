@@ -1,48 +1,97 @@
-// Package cluster is what the engine needs of a cluster, and nothing more.
-// The packages below it bring one up: kind, embedded, and one that exists
+// Package cluster is what the engine needs of a cluster, and which one to
+// take. The packages below it provide one: kind, embedded, and one that exists
 // already.
 package cluster
 
 import (
 	"context"
+	"fmt"
 	"io"
 
 	"k8s.io/client-go/rest"
 
 	"rolecall/harness/inventory"
+	"rolecall/harness/progress"
 )
 
 // DefaultName is the name of a cluster of ours where none is given.
 const DefaultName = "rolecall"
 
-// Cluster is a place to check in.
+// Options are what every provider needs to know.
+type Options struct {
+	Home    string            // rolecall's folder
+	Scene   Scene             // of the course
+	Display *progress.Display // shows what takes long; may be nil
+	Say     func(string)      // announces decisions in a line each; may be nil
+}
+
+// Announce says a decision.
+func (o Options) Announce(format string, args ...any) {
+	if o.Say != nil {
+		o.Say(fmt.Sprintf(format, args...))
+	}
+}
+
+// Provider is a kind of cluster.
+type Provider interface {
+	// Name is the provider's name, as in CLUSTER=kind.
+	Name() string
+	// Available reports why no cluster can be brought up here right away; nil
+	// if one can. It builds nothing, but may take minutes: only pulling an
+	// image shows that it can be pulled.
+	Available(ctx context.Context) error
+	// Cluster returns the provider's cluster of that name, whether or not
+	// anything of it is there.
+	Cluster(name string) Cluster
+	// Quick reports whether a new cluster takes seconds, so that it may be made
+	// for a single submission.
+	Quick() bool
+	// Clean deletes what was built or downloaded for the provider's clusters,
+	// of which none is left. Call Clean of this package.
+	Clean(ctx context.Context) error
+}
+
+// Cluster is somewhere to run labs.
 type Cluster interface {
+	// Provider is the name of the cluster's provider.
+	Provider() string
 	// Up makes the cluster ready for labs, or finds that it is.
 	Up(ctx context.Context) error
-	// Config is how to reach it as its administrator, after Up.
+	// Config is how to reach it, after Up.
 	Config() *rest.Config
-	// Namespaces are the lab's places in it, after Up.
+	// Namespaces are the scene's namespaces in it, after Up.
 	Namespaces() Namespaces
-	// Down removes what Up made. Nothing there is no error.
-	Down(ctx context.Context) error
+	// Leave ends one run's use of the cluster, after Up. A cluster of ours
+	// stays as it is; elsewhere what Up made is deleted.
+	Leave(ctx context.Context) error
+	// WriteKubeconfig writes a kubeconfig that knows this cluster alone.
+	WriteKubeconfig(ctx context.Context, file string) error
 	// Logs writes what helps to find out why something broke into dir.
 	Logs(ctx context.Context, dir string) error
 }
 
-// Owned is a cluster that rolecall makes and removes.
+// Owned is a cluster that rolecall creates and deletes.
 type Owned interface {
 	Cluster
-	// Exists tells whether anything of it is there, in whatever state.
+	// Name is the cluster's name, unique within its provider.
+	Name() string
+	// Exists reports whether anything of it is there, in whatever state.
 	Exists() bool
-	// Running tells whether it can be used as it is, without Up doing more
-	// than connecting.
+	// Running reports whether it can be used as it is. The Up that follows
+	// does not look again.
 	Running(ctx context.Context) bool
-	// Status tells in a line what is there.
+	// Status describes in a line what is there.
 	Status(ctx context.Context) (string, error)
-	// Baseline are the objects that it held when it was new.
+	// Baseline returns the objects that it held when it was new.
 	Baseline() ([]inventory.Object, error)
+	// Reset deletes what it did not hold when it was new, tells each object
+	// before, repairs the scene, and returns nil once it has seen that all of
+	// that holds. tell may be nil.
+	Reset(ctx context.Context, tell func(inventory.Object)) error
 	// Kubeconfig is the path of its private kubeconfig.
 	Kubeconfig() string
+	// Down deletes it. Nothing there is no error.
+	Down(ctx context.Context) error
 }
 
 // AuditLogger is a cluster that gives evidence.
@@ -51,19 +100,3 @@ type AuditLogger interface {
 	// until it is closed or ctx is done.
 	AuditLog(ctx context.Context) (io.ReadCloser, error)
 }
-
-// Namespaces are the three places of a lab.
-type Namespaces struct {
-	Home      string // where the learner works: "default" on a cluster of ours
-	Elsewhere string // another namespace, where nothing is allowed
-	Viewer    string // one whose default service account may view
-}
-
-// All lists the three.
-func (n Namespaces) All() []string { return []string{n.Home, n.Elsewhere, n.Viewer} }
-
-// Ours are the places on a cluster that is ours alone.
-var Ours = Namespaces{Home: "default", Elsewhere: "rolecall-elsewhere", Viewer: "rolecall-viewer"}
-
-// PlaceLabel marks what belongs to the lab's place itself and stays there.
-const PlaceLabel = "rolecall.local/place"

@@ -3,11 +3,13 @@ package inventory
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 	"os"
 	"path/filepath"
 
+	"github.com/google/renameio/v2/maybe"
 	"k8s.io/client-go/rest"
+
+	"rolecall/harness/next"
 )
 
 const baselineFile = "baseline.json"
@@ -20,13 +22,13 @@ func Baseline(folder string) ([]Object, error) {
 		err = json.Unmarshal(text, &objects)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("reading what the cluster held when it was new: %w; type make down, then make up", err)
+		return nil, next.Errorf("make down, then make up", "reading what the cluster held when it was new: %w", err)
 	}
 	return objects, nil
 }
 
-// SaveBaseline notes in a cluster's folder what the cluster holds now, when it
-// is new.
+// SaveBaseline writes down in a cluster's folder what the cluster holds now,
+// when it is new.
 func SaveBaseline(ctx context.Context, config *rest.Config, folder string) error {
 	objects, err := Take(ctx, config)
 	if err != nil {
@@ -34,10 +36,10 @@ func SaveBaseline(ctx context.Context, config *rest.Config, folder string) error
 	}
 	text, err := json.MarshalIndent(objects.Sorted(), "", "  ")
 	if err == nil {
-		err = os.WriteFile(filepath.Join(folder, baselineFile), text, 0o600)
+		err = maybe.WriteFile(filepath.Join(folder, baselineFile), text, 0o600)
 	}
 	if err != nil {
-		return fmt.Errorf("noting what the new cluster holds: %w; is the disk full?", err)
+		return next.Errorf("free some disk space", "recording what the new cluster holds: %w", err)
 	}
 	return nil
 }

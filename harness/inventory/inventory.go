@@ -1,20 +1,24 @@
 // Package inventory lists every object of a cluster, so that a lab can be held
-// to leaving what it found, and so that make reset knows what does not belong.
+// to leaving what it found, and so that make reset knows what to delete.
 package inventory
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
+	discoveryv1 "k8s.io/api/discovery/v1"
+	networkingv1 "k8s.io/api/networking/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/discovery"
 	"k8s.io/client-go/metadata"
 	"k8s.io/client-go/rest"
+
+	"rolecall/harness/next"
 )
 
 // Object names one object of a cluster. Two objects of one name are two if
@@ -34,25 +38,70 @@ func (o Object) String() string {
 	return id
 }
 
+// Removal is the command that deletes the object and no other.
+func (o Object) Removal() string {
+	command := "kubectl delete " + o.Resource.GroupResource().String() + " " + o.Name
+	if o.Namespace != "" {
+		command += " --namespace " + o.Namespace
+	}
+	return command
+}
+
+// State is what holds an object in a cluster.
+type State struct {
+	Deleting   bool // it was deleted, and stays until its finalizers are gone
+	Finalizers []string
+}
+
 // Inventory is what a cluster holds.
-type Inventory map[Object]bool
+type Inventory map[Object]State
 
-// passing are kinds that Kubernetes itself makes and forgets all the time.
-var passing = map[string]bool{"events": true, "leases": true, "endpointslices": true, "endpoints": true, "certificatesigningrequests": true, "ipaddresses": true}
-
-// Take lists every object that can be listed, but for what passes by itself.
+// Take lists every object that can be listed, but for what Kubernetes itself
+// creates and deletes all the time.
 func Take(ctx context.Context, config *rest.Config) (Inventory, error) {
-	asker, err := discovery.NewDiscoveryClientForConfig(config)
+	c, err := connect(config)
 	if err != nil {
-		return nil, fmt.Errorf("connecting to the cluster: %w", err)
+		return nil, err
+	}
+	all, err := c.take(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return all, nil
+}
+
+// client is what it takes to list and delete any object.
+type client struct {
+	resources interface {
+		ServerPreferredResources() ([]*metav1.APIResourceList, error)
+	}
+	objects metadata.Interface
+}
+
+func connect(config *rest.Config) (client, error) {
+	config = rest.CopyConfig(config)
+	config.WarningHandler = rest.NoWarnings{} // about kinds that are old: all are asked for
+	resources, err := discovery.NewDiscoveryClientForConfig(config)
+	if err != nil {
+		return client{}, fmt.Errorf("connecting to the cluster: %w", err)
 	}
 	objects, err := metadata.NewForConfig(config)
 	if err != nil {
-		return nil, fmt.Errorf("connecting to the cluster: %w", err)
+		return client{}, fmt.Errorf("connecting to the cluster: %w", err)
 	}
-	lists, err := asker.ServerPreferredResources()
-	if err != nil {
-		return nil, fmt.Errorf("asking for the cluster's resources: %w; type make status", err)
+	return client{resources, objects}, nil
+}
+
+// take also returns what it found where an API that somebody added does not
+// answer, with the error.
+func (c client) take(ctx context.Context) (Inventory, error) {
+	lists, incomplete := c.resources.ServerPreferredResources()
+	partly := discovery.IsGroupDiscoveryFailedError(incomplete)
+	if incomplete != nil {
+		incomplete = next.Errorf("make status", "asking for the cluster's resources: %w", incomplete)
+		if !partly {
+			return nil, incomplete
+		}
 	}
 	found := Inventory{}
 	for _, list := range lists {
@@ -61,107 +110,96 @@ func Take(ctx context.Context, config *rest.Config) (Inventory, error) {
 			return nil, fmt.Errorf("reading the cluster's resources: %w", err)
 		}
 		for _, r := range list.APIResources {
-			if passing[r.Name] || !slices.Contains(r.Verbs, "list") || !slices.Contains(r.Verbs, "delete") {
+			if !slices.Contains(r.Verbs, "list") || !slices.Contains(r.Verbs, "delete") {
 				continue
 			}
 			resource := group.WithResource(r.Name)
-			items, err := objects.Resource(resource).List(ctx, metav1.ListOptions{})
+			items, err := c.objects.Resource(resource).List(ctx, metav1.ListOptions{})
 			if apierrors.IsNotFound(err) || apierrors.IsMethodNotSupported(err) {
 				continue
 			}
 			if err != nil {
-				return nil, fmt.Errorf("listing %s: %w; type make status", r.Name, err)
+				return nil, next.Errorf("make status", "listing %s: %w", r.Name, err)
 			}
 			for _, item := range items.Items {
-				found[Object{resource, item.Namespace, item.Name, string(item.UID)}] = true
+				if !passing(resource.GroupResource(), item) {
+					found[Object{resource, item.Namespace, item.Name, string(item.UID)}] = State{item.DeletionTimestamp != nil, item.Finalizers}
+				}
 			}
 		}
 	}
-	return found, nil
+	return found, incomplete
+}
+
+// system are Kubernetes's own namespaces.
+var system = []string{metav1.NamespaceSystem, metav1.NamespacePublic, "kube-node-lease"}
+
+// passing reports whether Kubernetes made an object for itself and will delete
+// it by itself. Of the same kinds, what somebody else made stays.
+func passing(of schema.GroupResource, item metav1.PartialObjectMetadata) bool {
+	switch of.String() {
+	case "events", "events.events.k8s.io":
+		return true
+	case "leases.coordination.k8s.io":
+		return slices.Contains(system, item.Namespace)
+	case "endpoints": // each has the name of its service, and goes with it
+		return item.Labels["endpoints.kubernetes.io/managed-by"] != ""
+	case "endpointslices.discovery.k8s.io":
+		return item.Labels[discoveryv1.LabelManagedBy] != ""
+	case "ipaddresses.networking.k8s.io":
+		return item.Labels[networkingv1.LabelManagedBy] != ""
+	case "certificatesigningrequests.certificates.k8s.io":
+		return slices.ContainsFunc(item.ManagedFields, func(f metav1.ManagedFieldsEntry) bool { return f.Manager == "kubelet" })
+	}
+	return false
 }
 
 // Sorted are the objects in a stable order.
 func (inv Inventory) Sorted() []Object {
-	return slices.SortedFunc(maps.Keys(inv), func(a, b Object) int {
-		if a.String() != b.String() {
-			if a.String() < b.String() {
-				return -1
-			}
-			return 1
-		}
-		return 0
-	})
+	return slices.SortedFunc(maps.Keys(inv), func(a, b Object) int { return strings.Compare(a.String(), b.String()) })
 }
 
 // Without are the objects that another inventory does not have.
 func (inv Inventory) Without(other Inventory) Inventory {
 	rest := Inventory{}
-	for o := range inv {
-		if !other[o] {
-			rest[o] = true
+	for o, state := range inv {
+		if _, there := other[o]; !there {
+			rest[o] = state
 		}
 	}
 	return rest
 }
 
-// Delete deletes objects, at once, and goes on after an error.
-func Delete(ctx context.Context, config *rest.Config, objects []Object) error {
-	client, err := metadata.NewForConfig(config)
-	if err != nil {
-		return fmt.Errorf("connecting to the cluster: %w", err)
-	}
-	var errs []error
-	for _, o := range objects {
-		err := client.Resource(o.Resource).Namespace(o.Namespace).Delete(ctx, o.Name, metav1.DeleteOptions{GracePeriodSeconds: new(int64(0))})
-		if err != nil && !apierrors.IsNotFound(err) {
-			errs = append(errs, fmt.Errorf("deleting %s: %w", o, err))
-		}
-	}
-	return errors.Join(errs...)
-}
-
-// Strangers are the objects that a cluster did not have when it was new. What
-// Kubernetes made again under an old name is none, and its own namespaces are
-// left alone.
-func Strangers(baseline []Object, now Inventory) []Object {
+// Extra are the objects that a cluster did not have when it was new, and those
+// that are being deleted. What Kubernetes created again under an old name is
+// none. In Kubernetes's own namespaces, where it works all the time, only what
+// gives access counts.
+func Extra(baseline []Object, now Inventory) []Object {
 	known := map[Object]bool{}
 	for _, o := range baseline {
 		known[anonymous(o)] = true
 	}
-	var strangers []Object
-	for _, o := range now.Sorted() {
-		switch o.Namespace {
-		case "kube-system", "kube-public", "kube-node-lease":
-			continue
-		}
-		if !known[anonymous(o)] {
-			strangers = append(strangers, o)
-		}
-	}
-	return strangers
+	return slices.DeleteFunc(now.Sorted(), func(o Object) bool {
+		return ignored(o) || known[anonymous(o)] && !now[o].Deleting
+	})
 }
 
-// Lost are the objects that a cluster had when it was new and has no more.
+// Lost are the objects that a cluster had when it was new and no longer has.
 func Lost(baseline []Object, now Inventory) []Object {
 	there := map[Object]bool{}
 	for o := range now {
 		there[anonymous(o)] = true
 	}
-	var lost []Object
-	for _, o := range baseline {
-		switch o.Namespace {
-		case "kube-system", "kube-public", "kube-node-lease":
-			continue
-		}
-		if !there[anonymous(o)] {
-			lost = append(lost, o)
-		}
-	}
-	return lost
+	return slices.DeleteFunc(slices.Clone(baseline), func(o Object) bool { return ignored(o) || there[anonymous(o)] })
 }
 
-// anonymous is an object whatever its UID.
+func ignored(o Object) bool {
+	return slices.Contains(system, o.Namespace) && o.Resource.Group != "rbac.authorization.k8s.io"
+}
+
+// anonymous is an object whatever its UID, and whatever version of its kind
+// the server prefers.
 func anonymous(o Object) Object {
-	o.UID = ""
+	o.UID, o.Resource.Version = "", ""
 	return o
 }

@@ -16,8 +16,8 @@ import (
 
 const (
 	redrawEvery = 200 * time.Millisecond // on a terminal; quick enough to look alive
-	repeatEvery = 8 * time.Second        // in a log; it must not stand still for more than 10 s
-	widthUnsure = 80                     // columns, where the terminal does not tell
+	repeatEvery = 8 * time.Second        // in a log; it must not be silent for more than 10 s
+	widthUnsure = 80                     // columns, where the terminal does not say
 )
 
 // Display shows the running tasks of one command. On a terminal it is a single
@@ -49,7 +49,21 @@ type Task struct {
 	ended    bool
 }
 
-// Begin shows that what has started. usual is how long it takes as a rule, or
+// Say prints a line of its own, above the tasks that are running.
+func (d *Display) Say(line string) {
+	if d == nil {
+		return
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.clear()
+	fmt.Fprintln(d.w, line)
+	if d.terminal {
+		d.redraw(time.Now())
+	}
+}
+
+// Begin shows that what has started. usual is how long it usually takes, or
 // zero if that is not known. The caller must End the task.
 func (d *Display) Begin(what string, usual time.Duration) *Task {
 	if d == nil {
@@ -90,7 +104,7 @@ func (t *Task) End(err error) {
 	t.finish(func(now time.Time) string { return t.closing(now, err) + "\n" })
 }
 
-// Drop ends the task without a word: what came of it is told elsewhere.
+// Drop ends the task without a word: how it went is reported elsewhere.
 func (t *Task) Drop() {
 	t.finish(func(time.Time) string { return "" })
 }
@@ -109,9 +123,7 @@ func (t *Task) finish(words func(now time.Time) string) {
 	t.ended = true
 
 	now := time.Now()
-	if d.terminal {
-		fmt.Fprint(d.w, "\r\x1b[K")
-	}
+	d.clear()
 	fmt.Fprint(d.w, words(now))
 	d.running = slices.DeleteFunc(d.running, func(o *Task) bool { return o == t })
 	if len(d.running) == 0 {
@@ -146,6 +158,13 @@ func (d *Display) keepMoving(ended chan struct{}) {
 			}
 			d.mu.Unlock()
 		}
+	}
+}
+
+// clear empties the terminal's current line. The lock must be held.
+func (d *Display) clear() {
+	if d.terminal && len(d.running) > 0 {
+		fmt.Fprint(d.w, "\r\x1b[K")
 	}
 }
 

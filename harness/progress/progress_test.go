@@ -76,8 +76,36 @@ func TestTerminalRedrawsOneLine(t *testing.T) {
 	})
 }
 
+func TestALineIsSaidAboveTheLiveOne(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var out buffer
+		d := New(&out, true)
+		d.Say("cluster: kind")
+		task := d.Begin("starting", 0)
+		d.Say("pods are chroots")
+		task.End(nil)
+		d.Say("over")
+		require.Equal(t, "cluster: kind\n"+
+			"\rstarting, 0.0 s\x1b[K"+
+			"\r\x1b[Kpods are chroots\n\rstarting, 0.0 s\x1b[K"+
+			"\r\x1b[Kstarting: done in 0.0 s\nover\n", out.String())
+	})
+}
+
+func TestALineIsSaidInALog(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var out buffer
+		d := New(&out, false)
+		task := d.Begin("starting", 0)
+		d.Say("pods are chroots")
+		task.End(nil)
+		require.Equal(t, "starting …\npods are chroots\nstarting: done in 0.0 s\n", out.String())
+	})
+}
+
 func TestNilIsSilent(t *testing.T) {
 	var d *Display
+	d.Say("anything")
 	task := d.Begin("anything", 0)
 	task.Update("x")
 	task.End(nil)

@@ -3,27 +3,30 @@ package embedded
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"os"
 	"path/filepath"
 	"time"
+
+	"k8s.io/apimachinery/pkg/util/wait"
+
+	"rolecall/harness/next"
 )
 
 const auditLog = "audit.log"
 
-// look is how often a log without news is looked at. A check waits for its
-// last event, so it is short.
-const look = 3 * time.Millisecond
+// interval is how often the log is read. A check waits for its last event, so
+// it is short.
+const interval = 3 * time.Millisecond
 
 // AuditLog follows the log from its end on.
 func (c *Cluster) AuditLog(ctx context.Context) (io.ReadCloser, error) {
-	file, err := os.Open(filepath.Join(c.folder(), auditLog))
+	file, err := os.Open(filepath.Join(c.Folder(), auditLog))
 	if err == nil {
 		_, err = file.Seek(0, io.SeekEnd)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("opening the audit log: %w; type make down, then make up", err)
+		return nil, next.Errorf("make down, then make up", "opening the audit log: %w", err)
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	return &following{ctx: ctx, cancel: cancel, file: file}, nil
@@ -37,29 +40,35 @@ type following struct {
 }
 
 // Read waits for news. It ends with io.EOF when the log is closed.
-func (f *following) Read(p []byte) (int, error) {
-	for {
-		renamed := f.renamed() // asked first: what was written before the renaming is read first
-		n, err := f.file.Read(p)
-		if n > 0 || !errors.Is(err, io.EOF) {
-			return n, err
-		}
-		if renamed {
-			if err := f.reopen(); err != nil {
-				return 0, err
-			}
-			continue
-		}
-		select {
-		case <-f.ctx.Done():
-			f.file.Close() // it was only read
-			return 0, io.EOF
-		case <-time.After(look):
-		}
+func (f *following) Read(p []byte) (n int, err error) {
+	closed := wait.PollUntilContextCancel(f.ctx, interval, true, func(context.Context) (bool, error) {
+		n, err = f.read(p)
+		return n > 0 || err != nil, nil
+	})
+	if closed != nil {
+		f.file.Close() // it was only read
+		return 0, io.EOF
 	}
+	return n, err
 }
 
-// renamed tells whether the log goes on in another file.
+// read reads what there is, which may be nothing.
+func (f *following) read(p []byte) (int, error) {
+	renamed := f.renamed() // asked first: what was written before the renaming is read first
+	n, err := f.file.Read(p)
+	if n > 0 || !errors.Is(err, io.EOF) {
+		return n, err
+	}
+	if !renamed {
+		return 0, nil
+	}
+	if err := f.reopen(); err != nil {
+		return 0, err
+	}
+	return f.read(p)
+}
+
+// renamed reports whether the log goes on in another file.
 func (f *following) renamed() bool {
 	now, err := os.Stat(f.file.Name())
 	if err != nil { // between the renaming and the new file

@@ -8,14 +8,17 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"rolecall/harness/cluster"
+	"rolecall/harness/cluster/internal/owned"
 )
 
 // TestAuditLogIsFollowedOverARenaming writes as the API server does, which
 // renames a log that has become long.
 func TestAuditLogIsFollowedOverARenaming(t *testing.T) {
-	c := &Cluster{Name: "n", Home: t.TempDir()}
-	require.NoError(t, os.MkdirAll(c.folder(), 0o700))
-	file := filepath.Join(c.folder(), auditLog)
+	c := &Cluster{owned.New(cluster.Options{Home: t.TempDir()}, provider, "n")}
+	require.NoError(t, os.MkdirAll(c.Folder(), 0o700))
+	file := filepath.Join(c.Folder(), auditLog)
 	require.NoError(t, os.WriteFile(file, []byte("before\n"), 0o600))
 	log, err := c.AuditLog(t.Context())
 	require.NoError(t, err)

@@ -8,26 +8,28 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+
+	"rolecall/harness/next"
 )
 
-// Possible tries whether this machine lets us isolate pods: in name spaces of
+// Possible tries whether this machine lets us isolate pods: in namespaces of
 // their own, or else, where root is given none, as chroots; weaker then says
 // so. The error says what is missing for either.
 func Possible() (weaker string, err error) {
-	err = nameSpaces()
+	err = namespaces()
 	if err != nil && chroots() {
-		return fmt.Sprintf("pods are chroots with users of their own here, which share the network and have no /proc, because name spaces cannot be had (%v)", err), nil
+		return fmt.Sprintf("pods are chroots with users of their own here, which share the network and have no /proc, because namespaces are unavailable (%v)", err), nil
 	}
 	if err != nil {
-		err = fmt.Errorf("trying name spaces for the embedded cluster's pods: %w; type make doctor", err)
+		err = next.Errorf("make doctor", "trying namespaces for the embedded cluster's pods: %w", err)
 	}
 	return "", err
 }
 
-// chroots tells whether pods can at least be chroots. That takes root with the
-// capabilities (linux/capability.h) CHOWN, DAC_OVERRIDE, FOWNER, KILL, SETGID,
-// SETUID, NET_BIND_SERVICE, SYS_CHROOT and MKNOD, which root of a container
-// has as a rule.
+// chroots reports whether pods can at least be chroots. That takes root with
+// the capabilities (linux/capability.h) CHOWN, DAC_OVERRIDE, FOWNER, KILL,
+// SETGID, SETUID, NET_BIND_SERVICE, SYS_CHROOT and MKNOD, which root of a
+// container usually has.
 func chroots() bool {
 	const needed = 1<<0 | 1<<1 | 1<<3 | 1<<5 | 1<<6 | 1<<7 | 1<<10 | 1<<18 | 1<<27
 	status, err := os.ReadFile("/proc/self/status")
@@ -40,8 +42,8 @@ func chroots() bool {
 	return err == nil && has&needed == needed
 }
 
-// nameSpaces tries to start a process in those that a pod gets.
-func nameSpaces() error {
+// namespaces tries to start a process in those that a pod gets.
+func namespaces() error {
 	cmd := exec.Command("/proc/self/exe", "-h")
 	cmd.SysProcAttr = &syscall.SysProcAttr{
 		Cloneflags:  syscall.CLONE_NEWUSER | syscall.CLONE_NEWNET | syscall.CLONE_NEWPID | syscall.CLONE_NEWNS | syscall.CLONE_NEWIPC | syscall.CLONE_NEWUTS,
@@ -51,7 +53,7 @@ func nameSpaces() error {
 	if err := cmd.Start(); err != nil {
 		return err
 	}
-	_ = cmd.Process.Kill() // it was started, and that is all we wanted to know
+	_ = cmd.Process.Kill() // all we wanted to know is whether it starts
 	var exit *exec.ExitError
 	if err := cmd.Wait(); err != nil && !errors.As(err, &exit) {
 		return err

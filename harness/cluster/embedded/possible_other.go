@@ -3,13 +3,14 @@
 package embedded
 
 import (
-	"errors"
 	"syscall"
+
+	"rolecall/harness/next"
 )
 
 // Possible says that pods cannot be isolated processes here.
 func Possible() (weaker string, err error) {
-	return "", errors.New("starting the embedded cluster: it needs Linux, for on other systems a pod cannot be a process of its own; use CLUSTER=kind")
+	return "", next.Errorf("use CLUSTER=kind", "starting the embedded cluster: it needs Linux, since elsewhere a pod cannot be a process of its own")
 }
 
 func apart() *syscall.SysProcAttr { return nil }

@@ -1,6 +1,7 @@
 package embedded
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -16,8 +17,10 @@ import (
 	"time"
 
 	"github.com/gofrs/flock"
+	"k8s.io/apimachinery/pkg/util/wait"
 
-	"rolecall/harness/cluster/labimage"
+	"rolecall/harness/cluster/internal/labimage"
+	"rolecall/harness/next"
 	"rolecall/manifests"
 )
 
@@ -28,23 +31,24 @@ const (
 )
 
 const (
-	starts  = time.Minute     // the longest that a start may take
-	stops   = 5 * time.Second // the longest that an orderly end may take
-	looking = 20 * time.Millisecond
+	startLimit  = time.Minute     // the longest that a start may take
+	stopLimit   = 5 * time.Second // the longest that an end may take after each signal
+	cgroupLimit = time.Second     // the longest that the kernel may keep a cgroup whose processes were killed
+	pollEvery   = 20 * time.Millisecond
 )
 
 // launch starts the machine and waits until it says that it is ready. Until
 // then it lives no longer than this command: it dies when its standard input,
 // a pipe, ends.
 func (c *Cluster) launch(ctx context.Context, p programs, image string) error {
-	if err := os.MkdirAll(c.folder(), 0o700); err != nil {
+	if err := os.MkdirAll(c.Folder(), 0o700); err != nil {
 		return fmt.Errorf("making the cluster's folder: %w", err)
 	}
-	policy := filepath.Join(c.folder(), "audit-policy.yaml")
+	policy := filepath.Join(c.Folder(), "audit-policy.yaml")
 	if err := os.WriteFile(policy, []byte(manifests.AuditPolicy), 0o600); err != nil {
-		return fmt.Errorf("writing the audit policy: %w; is the disk full?", err)
+		return next.Errorf("free some disk space", "writing the audit policy: %w", err)
 	}
-	log, err := os.Create(filepath.Join(c.folder(), machineLog))
+	log, err := os.Create(filepath.Join(c.Folder(), machineLog))
 	if err != nil {
 		return fmt.Errorf("writing the cluster's log: %w", err)
 	}
@@ -55,9 +59,9 @@ func (c *Cluster) launch(ctx context.Context, p programs, image string) error {
 	}
 	defer ready.Close()
 
-	cmd := exec.Command(p.machine, "serve", "-dir", c.folder(), "-audit-policy", policy, "-image", labimage.Ref+"="+image, "-sandbox", p.agent)
+	cmd := exec.Command(p.machine, "serve", "-dir", c.Folder(), "-audit-policy", policy, "-image", labimage.Ref+"="+image, "-sandbox", p.agent)
 	cmd.Stderr, cmd.ExtraFiles = log, []*os.File{tell}
-	cmd.Dir = c.folder()
+	cmd.Dir = c.Folder()
 	cmd.SysProcAttr = apart()
 	hold, err := cmd.StdinPipe()
 	if err == nil {
@@ -65,7 +69,7 @@ func (c *Cluster) launch(ctx context.Context, p programs, image string) error {
 	}
 	tell.Close()
 	if err != nil {
-		return fmt.Errorf("starting the embedded cluster: %w; type make doctor", err)
+		return next.Errorf("make doctor", "starting the embedded cluster: %w", err)
 	}
 	defer hold.Close()
 	return c.await(ctx, cmd, ready)
@@ -74,7 +78,7 @@ func (c *Cluster) launch(ctx context.Context, p programs, image string) error {
 // await waits for the word "ready", which a line for the user may follow, the
 // process's end, or the bound.
 func (c *Cluster) await(ctx context.Context, cmd *exec.Cmd, ready io.Reader) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, starts, fmt.Errorf("it was not ready within %s", starts))
+	ctx, cancel := context.WithTimeoutCause(ctx, startLimit, fmt.Errorf("it was not ready within %s", startLimit))
 	defer cancel()
 	word := make(chan string, 1)
 	go func() {
@@ -83,29 +87,29 @@ func (c *Cluster) await(ctx context.Context, cmd *exec.Cmd, ready io.Reader) err
 	}()
 	select {
 	case said := <-word:
-		if said, know, _ := strings.Cut(said, "\n"); said == "ready" {
-			if know != "" {
-				c.say("%s", know)
+		if said, notice, _ := strings.Cut(said, "\n"); said == "ready" {
+			if notice != "" {
+				c.Announce("%s", notice)
 			}
 			return cmd.Process.Release()
 		}
 		err := cmd.Wait()
-		return fmt.Errorf("starting the embedded cluster: its process ended: %w: %s; type make doctor", err, c.lastWords())
+		return next.Errorf("make doctor", "starting the embedded cluster: its process ended: %w: %s", err, c.lastWords())
 	case <-ctx.Done():
 		_ = cmd.Process.Kill()
 		_ = cmd.Wait()
-		return fmt.Errorf("starting the embedded cluster: %w: %s", context.Cause(ctx), c.lastWords())
+		return next.Errorf("make doctor", "starting the embedded cluster: %w: %s", context.Cause(ctx), c.lastWords())
 	}
 }
 
 // lastWords is the last line of the machine's log.
 func (c *Cluster) lastWords() string {
-	text, _ := os.ReadFile(filepath.Join(c.folder(), machineLog))
+	text, _ := os.ReadFile(filepath.Join(c.Folder(), machineLog))
 	lines := strings.Split(strings.TrimSpace(string(text)), "\n")
 	return lines[len(lines)-1]
 }
 
-// alive tells whether the machine lives: nothing else holds its lock.
+// alive reports whether the machine is running: nothing else holds its lock.
 func (c *Cluster) alive() bool {
 	if _, err := os.Stat(c.lock()); err != nil {
 		return false
@@ -118,7 +122,7 @@ func (c *Cluster) alive() bool {
 	return err == nil && !free
 }
 
-func (c *Cluster) lock() string { return filepath.Join(c.folder(), lockFile) }
+func (c *Cluster) lock() string { return filepath.Join(c.Folder(), lockFile) }
 
 // stop ends the machine, in order if it will, and waits until it has ended.
 func (c *Cluster) stop(ctx context.Context) error {
@@ -141,26 +145,21 @@ func (c *Cluster) stop(ctx context.Context) error {
 		if err != nil && !errors.Is(err, os.ErrProcessDone) {
 			return fmt.Errorf("ending the embedded cluster's process %d: %w", pid, err)
 		}
-		for deadline := time.Now().Add(stops); c.alive() && time.Now().Before(deadline); time.Sleep(looking) {
-			if ctx.Err() != nil {
-				return fmt.Errorf("ending the embedded cluster: %w", ctx.Err())
-			}
+		err = wait.PollUntilContextTimeout(ctx, pollEvery, stopLimit, true, func(context.Context) (bool, error) { return !c.alive(), nil })
+		if ctx.Err() != nil {
+			return fmt.Errorf("ending the embedded cluster: %w", ctx.Err())
+		}
+		if err == nil {
+			return nil
 		}
 	}
-	if c.alive() {
-		return errors.New("ending the embedded cluster: its process does not end; type make doctor")
-	}
-	return nil
+	return next.Errorf("make doctor", "ending the embedded cluster: its process has not ended %s after it was killed", stopLimit)
 }
-
-// lets is the longest that the kernel may take to let go of a cgroup whose
-// processes were killed.
-const lets = time.Second
 
 // removeCgroups removes the cgroups of pods whose machine was killed. The
 // kernel refuses for one that is in use.
-func (c *Cluster) removeCgroups() error {
-	patterns, _ := os.ReadFile(filepath.Join(c.folder(), cgroups)) // without it there are none
+func (c *Cluster) removeCgroups(ctx context.Context) error {
+	patterns, _ := os.ReadFile(filepath.Join(c.Folder(), cgroups)) // without it there are none
 	var folders []string
 	for pattern := range strings.Lines(string(patterns)) {
 		left, _ := filepath.Glob(strings.TrimSpace(pattern))
@@ -173,15 +172,18 @@ func (c *Cluster) removeCgroups() error {
 			})
 		}
 	}
-	for deadline := time.Now().Add(lets); ; time.Sleep(looking) {
-		var refused error
+	var refused error
+	err := wait.PollUntilContextTimeout(ctx, pollEvery, cgroupLimit, true, func(context.Context) (bool, error) {
+		refused = nil
 		for _, folder := range slices.Backward(folders) {
 			if err := os.Remove(folder); err != nil && !errors.Is(err, fs.ErrNotExist) {
 				refused = err
 			}
 		}
-		if refused == nil || time.Now().After(deadline) {
-			return refused
-		}
+		return refused == nil, nil
+	})
+	if err != nil {
+		return next.Errorf("make down", "removing what the cluster's pods left: %w", cmp.Or(refused, err))
 	}
+	return nil
 }

@@ -7,14 +7,14 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"time"
 
-	"rolecall/harness/cluster/gobuild"
-	"rolecall/harness/cluster/pieces"
+	"rolecall/harness/cluster/internal/gobuild"
+	"rolecall/harness/cluster/internal/versions"
 	"rolecall/harness/progress"
 )
 
@@ -31,26 +31,35 @@ const sourceFolder = "_machine"
 // programs are the compiled machine's files.
 type programs struct {
 	machine string // control plane, node and kubectl
-	agent   string // what holds a pod's name spaces
+	agent   string // what holds a pod's namespaces
 }
 
-// machine is the compilation of both, and of no test.
-var machine = gobuild.Program{
-	Name: "machine", Packages: []string{".", "./sandbox/agent"},
-	Ldflags: pieces.KubernetesLdflags,
-	Content: content(), Write: writeModule, Usual: 6 * time.Minute,
+// build is the compilation of both.
+func build() gobuild.Program {
+	return gobuild.Program{
+		Name: "machine", Packages: []string{".", "./sandbox/agent"},
+		Ldflags: versions.KubernetesLdflags,
+		Content: content(), Write: writeModule, Usual: 6 * time.Minute,
+	}
+}
+
+// Compiled reports whether the machine's programs are there, so that a cluster
+// starts in seconds.
+func Compiled(home string) bool {
+	_, there := build().Compiled(filepath.Join(home, machine), runtime.GOARCH)
+	return there
 }
 
 // compile returns the machine's programs, which it compiles once for each
 // content of the sources.
 func compile(ctx context.Context, home string, display *progress.Display) (programs, error) {
-	folder, err := machine.Compile(ctx, filepath.Join(home, "machine"), runtime.GOARCH, display)
+	folder, err := build().Compile(ctx, filepath.Join(home, machine), runtime.GOARCH, display)
 	return programs{machine: filepath.Join(folder, "machine"), agent: filepath.Join(folder, "agent")}, err
 }
 
 // content is every source by name, in the embedded order, which is sorted.
 func content() (all []string) {
-	_ = each(func(name string, text []byte) error {
+	_ = visit(sources, compiled, func(name string, text []byte) error { // what is embedded can be read
 		all = append(all, name, string(text))
 		return nil
 	})
@@ -58,8 +67,16 @@ func content() (all []string) {
 }
 
 // writeModule lays the sources out as the go command wants them.
-func writeModule(_ context.Context, module string) error {
-	return each(func(name string, text []byte) error {
+func writeModule(_ context.Context, module string) error { return layOut(sources, compiled, module) }
+
+// compiled reports whether a source is part of a program. Tests are not:
+// editing one compiles nothing and replaces no cluster.
+func compiled(file string) bool {
+	return !strings.HasSuffix(file, "_test.go") && !slices.Contains(strings.Split(file, "/"), "testdata")
+}
+
+func layOut(from fs.FS, take func(file string) bool, module string) error {
+	return visit(from, take, func(name string, text []byte) error {
 		file := filepath.Join(module, filepath.FromSlash(name))
 		if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
 			return err
@@ -68,22 +85,22 @@ func writeModule(_ context.Context, module string) error {
 	})
 }
 
-// each visits the sources under the names that the go command wants.
-func each(visit func(name string, text []byte) error) error {
+// visit reads sources, under the names that the go command wants.
+func visit(from fs.FS, take func(file string) bool, see func(name string, text []byte) error) error {
 	names := map[string]string{"machine.mod": "go.mod", "machine.sum": "go.sum"}
-	return fs.WalkDir(sources, sourceFolder, func(file string, entry fs.DirEntry, err error) error {
-		if err != nil || entry.IsDir() {
+	return fs.WalkDir(from, sourceFolder, func(file string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() || !take(file) {
 			return err
 		}
-		text, err := sources.ReadFile(file)
+		text, err := fs.ReadFile(from, file)
 		if err != nil {
 			return err
 		}
 		name := strings.TrimPrefix(file, sourceFolder+"/")
-		if other, found := names[path.Base(name)]; found {
+		if other, found := names[name]; found {
 			name = other
 		}
-		return visit(name, text)
+		return see(name, text)
 	})
 }
 
@@ -93,8 +110,8 @@ func Kubectl(ctx context.Context, home string, display *progress.Display) (strin
 	if runtime.GOOS != "linux" {
 		return gobuild.Program{
 			Name: "kubectl", OS: runtime.GOOS, Packages: []string{"k8s.io/kubernetes/cmd/kubectl"},
-			Ldflags: pieces.KubernetesLdflags, Content: content(), Write: writeModule, Usual: 2 * time.Minute,
-		}.Compile(ctx, filepath.Join(home, "machine"), runtime.GOARCH, display)
+			Ldflags: versions.KubernetesLdflags, Content: content(), Write: writeModule, Usual: 2 * time.Minute,
+		}.Compile(ctx, filepath.Join(home, machine), runtime.GOARCH, display)
 	}
 	built, err := compile(ctx, home, display)
 	if err != nil {

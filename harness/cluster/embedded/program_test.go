@@ -1,59 +1,39 @@
 package embedded
 
 import (
-	"os"
-	"os/exec"
-	"path/filepath"
-	"runtime"
 	"strings"
 	"testing"
+	"testing/fstest"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-	"golang.org/x/mod/modfile"
-
-	"rolecall/harness/cluster/labimage"
-	"rolecall/harness/cluster/pieces"
 )
 
-// TestVersionsAreThoseOfThePieces holds the machine's go.mod to the one place
-// that says which versions a cluster is made of.
-func TestVersionsAreThoseOfThePieces(t *testing.T) {
-	dir := t.TempDir()
-	require.NoError(t, writeModule(t.Context(), dir))
-	text, err := os.ReadFile(filepath.Join(dir, "go.mod"))
-	require.NoError(t, err)
-	mod, err := modfile.Parse("go.mod", text, nil)
-	require.NoError(t, err)
-	found := map[string]string{}
-	for _, r := range mod.Require {
-		found[r.Mod.Path] = r.Mod.Version
+// TestEditingATestCompilesNothing changes what is no part of a program, and
+// then what is.
+func TestEditingATestCompilesNothing(t *testing.T) {
+	digest := func(change string) string {
+		files := fstest.MapFS{}
+		for _, name := range []string{"machine.mod", "main.go", "main_test.go", "node/testdata/pod.go", "node/contest.go"} {
+			files[sourceFolder+"/"+name] = &fstest.MapFile{Data: []byte(name)}
+		}
+		files[sourceFolder+"/"+change] = &fstest.MapFile{Data: []byte("changed")}
+		var all []string
+		require.NoError(t, visit(files, compiled, func(name string, text []byte) error {
+			all = append(all, name, string(text))
+			return nil
+		}))
+		return strings.Join(all, " ")
 	}
-	assert.Equal(t, pieces.Kubernetes, found["k8s.io/kubernetes"])
-	assert.Equal(t, pieces.Etcd, found["go.etcd.io/etcd/server/v3"])
-	for _, r := range mod.Replace {
-		assert.Equal(t, pieces.KubernetesStaging, r.New.Version, r.Old.Path)
+	for _, test := range []string{"main_test.go", "new_test.go", "node/testdata/pod.go", "testdata/more"} {
+		assert.Equal(t, digest("main_test.go"), digest(test), test)
 	}
-}
-
-// TestMachine runs the tests of the machine's own module, with the settings
-// that it is compiled with. It compiles Kubernetes where nobody has before.
-func TestMachine(t *testing.T) {
-	if _, err := Possible(); err != nil {
-		t.Skip(err)
+	for _, source := range []string{"machine.mod", "main.go", "node/contest.go", "new.go"} {
+		assert.NotEqual(t, digest("main_test.go"), digest(source), source)
 	}
-	dir := t.TempDir()
-	require.NoError(t, writeModule(t.Context(), dir))
-	image, err := labimage.Archive(t.Context(), t.TempDir(), runtime.GOARCH, nil)
-	require.NoError(t, err)
-	cmd := exec.CommandContext(t.Context(), "go", "test", "-v", "-vet=off", "-trimpath", "-count=1", "-timeout=20m", "./...")
-	cmd.Dir = dir
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=-mod=mod", "GOWORK=off", "LAB_IMAGE="+image)
-	out, err := cmd.CombinedOutput()
-	require.NoError(t, err, "%s", out)
-	for line := range strings.Lines(string(out)) { // of those skipped, each runs elsewhere, in a process of less rights
-		if strings.HasPrefix(line, "ok") {
-			t.Log(strings.TrimSpace(line))
+	for i, name := range content() {
+		if i%2 == 0 {
+			assert.NotContains(t, name, "_test.go")
 		}
 	}
 }

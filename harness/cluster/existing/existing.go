@@ -1,5 +1,5 @@
 // Package existing checks in a cluster that somebody else runs: the context
-// that the user names, and no other. It works in three namespaces of its own
+// that the user names, and no other. It works in namespaces of its own
 // and touches nothing else.
 package existing
 
@@ -19,14 +19,14 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"rolecall/harness/cluster"
-	"rolecall/harness/cluster/place"
+	"rolecall/harness/cluster/internal/scene"
+	"rolecall/harness/next"
 )
 
 // Cluster is one context of a kubeconfig. It gives no audit log, so checks
-// that rest on one end in an error.
+// that need one end in an error.
 type Cluster struct {
-	Kubeconfig string // path; empty for $KUBECONFIG or ~/.kube/config
-	Context    string // never guessed: the current one may be a production cluster
+	provider Provider
 
 	config *rest.Config
 	names  cluster.Namespaces
@@ -45,36 +45,46 @@ func (c *Cluster) Up(ctx context.Context) error {
 	config.QPS, config.Burst = 50, 100 // somebody else's server
 	c.config = config
 	id := "rolecall-" + rand.String(8)
-	c.names = cluster.Namespaces{Home: id, Elsewhere: id + "-elsewhere", Viewer: id + "-viewer"}
-	if err := place.Make(ctx, config, c.names); err != nil {
-		return errors.Join(err, c.Down(context.WithoutCancel(ctx)))
+	c.names = nil
+	for i, namespace := range c.provider.Scene.Namespaces {
+		name := id
+		if i > 0 {
+			name += "-" + namespace.Role
+		}
+		c.names = append(c.names, cluster.Namespace{Role: namespace.Role, Name: name})
+	}
+	if err := scene.Set(ctx, config, c.provider.Scene.Objects, c.names); err != nil {
+		return errors.Join(err, c.Leave(context.WithoutCancel(ctx)))
 	}
 	return nil
 }
 
+// contexts is how to find a context.
+const contexts = "kubectl config get-contexts, then choose one with CONTEXT=name"
+
 // named is the context in the kubeconfig that has it.
 func (c *Cluster) named() (clientcmd.ClientConfig, error) {
-	if c.Context == "" {
-		return nil, errors.New("choosing a cluster: CLUSTER=existing needs the name of a context; type kubectl config get-contexts, then CONTEXT=name")
+	if c.provider.Context == "" {
+		return nil, next.Errorf(contexts, "choosing a cluster: CLUSTER=existing needs the name of a context")
 	}
 	rules := clientcmd.NewDefaultClientConfigLoadingRules()
-	rules.ExplicitPath = c.Kubeconfig
-	return clientcmd.NewNonInteractiveDeferredLoadingClientConfig(rules, &clientcmd.ConfigOverrides{CurrentContext: c.Context}), nil
+	rules.ExplicitPath = c.provider.Kubeconfig
+	return clientcmd.NewNonInteractiveDeferredLoadingClientConfig(rules, &clientcmd.ConfigOverrides{CurrentContext: c.provider.Context}), nil
 }
 
 func (c *Cluster) unread(err error) error {
-	return fmt.Errorf("reading the context %s: %w; type kubectl config get-contexts", c.Context, err)
+	return next.Errorf(contexts, "reading the context %s: %w", c.provider.Context, err)
 }
 
 // WriteKubeconfig writes a kubeconfig of the context alone.
-func (c *Cluster) WriteKubeconfig(file string) error {
+func (c *Cluster) WriteKubeconfig(_ context.Context, file string) error {
 	named, err := c.named()
 	if err != nil {
 		return err
 	}
 	all, err := named.RawConfig()
 	if err == nil {
-		all.CurrentContext = c.Context
+		all.CurrentContext = c.provider.Context
 		err = api.MinifyConfig(&all)
 	}
 	if err == nil {
@@ -84,7 +94,7 @@ func (c *Cluster) WriteKubeconfig(file string) error {
 		return c.unread(err)
 	}
 	if err := clientcmd.WriteToFile(all, file); err != nil {
-		return fmt.Errorf("writing a kubeconfig: %w; free some disk space", err)
+		return next.Errorf("free some disk space", "writing a kubeconfig: %w", err)
 	}
 	return nil
 }
@@ -95,12 +105,15 @@ func (c *Cluster) Config() *rest.Config { return c.config }
 // Namespaces are those of this run.
 func (c *Cluster) Namespaces() cluster.Namespaces { return c.names }
 
-// Down deletes the namespaces of this run. The cluster stays.
-func (c *Cluster) Down(ctx context.Context) error {
+// Provider is the name of the cluster's provider.
+func (c *Cluster) Provider() string { return c.provider.Name() }
+
+// Leave deletes the namespaces of this run. The cluster stays.
+func (c *Cluster) Leave(ctx context.Context) error {
 	if c.config == nil {
 		return nil
 	}
-	return place.Remove(ctx, c.config, c.names)
+	return scene.Remove(ctx, c.config, c.names)
 }
 
 // Logs writes the events of the run's namespaces.
@@ -112,7 +125,7 @@ func (c *Cluster) Logs(ctx context.Context, dir string) error {
 	if err != nil {
 		return fmt.Errorf("connecting to the cluster: %w", err)
 	}
-	for _, ns := range c.names.All() {
+	for _, ns := range c.names.Names() {
 		events, err := client.CoreV1().Events(ns).List(ctx, metav1.ListOptions{})
 		if err != nil {
 			return fmt.Errorf("reading the events of %s: %w", ns, err)

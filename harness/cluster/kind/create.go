@@ -9,16 +9,17 @@ import (
 	kindcluster "sigs.k8s.io/kind/pkg/cluster"
 	"sigs.k8s.io/kind/pkg/log"
 
+	"rolecall/harness/next"
 	"rolecall/harness/progress"
 )
 
 // kindCreate runs kind's Create, which takes no context: when ctx is done the
-// half-made node is deleted under its feet until it gives up.
+// unfinished node is deleted again and again until it gives up.
 func (c *Cluster) kindCreate(ctx context.Context, config []byte, task *progress.Task) error {
 	provider := c.provider(task)
 	result := make(chan error, 1)
 	go func() {
-		result <- provider.Create(c.name(),
+		result <- provider.Create(c.Name(),
 			kindcluster.CreateWithRawConfig(config),
 			kindcluster.CreateWithKubeconfigPath(c.Kubeconfig()),
 			kindcluster.CreateWithDisplayUsage(false),
@@ -28,7 +29,7 @@ func (c *Cluster) kindCreate(ctx context.Context, config []byte, task *progress.
 	select {
 	case err := <-result:
 		if err != nil {
-			return fmt.Errorf("creating the cluster %s: %w; type make doctor", c.name(), err)
+			return next.Errorf("make doctor", "creating the cluster %s: %w", c.Name(), err)
 		}
 		return nil
 	case <-ctx.Done():
@@ -36,10 +37,10 @@ func (c *Cluster) kindCreate(ctx context.Context, config []byte, task *progress.
 	again := time.NewTicker(500 * time.Millisecond)
 	defer again.Stop()
 	for {
-		_ = c.provider(nil).Delete(c.name(), c.Kubeconfig()) // it may not exist yet; the last word is Down's
+		_ = c.provider(nil).Delete(c.Name(), c.Kubeconfig()) // it may not exist yet; the last word is Down's
 		select {
 		case <-result:
-			return fmt.Errorf("creating the cluster %s: %w", c.name(), ctx.Err())
+			return fmt.Errorf("creating the cluster %s: %w", c.Name(), ctx.Err())
 		case <-again.C:
 		}
 	}
@@ -71,7 +72,7 @@ func (i info) Info(message string) {
 
 func (i info) Infof(format string, args ...any) { i.Info(fmt.Sprintf(format, args...)) }
 
-// ascii drops kind's little pictures.
+// ascii drops kind's emoji.
 func ascii(r rune) rune {
 	if r > 127 {
 		return -1

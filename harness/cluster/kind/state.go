@@ -2,16 +2,20 @@ package kind
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"slices"
 	"strings"
 	"time"
 
-	"rolecall/harness/cluster/place"
+	"k8s.io/apimachinery/pkg/util/wait"
+
+	"rolecall/harness/cluster/internal/scene"
+	"rolecall/harness/next"
 )
 
-// state is what stands under our cluster's name.
+// state is what there is under our cluster's name.
 type state int
 
 const (
@@ -21,41 +25,36 @@ const (
 	foreign       // somebody else's
 )
 
-// reuse connects to a complete cluster of the same making, without asking the
-// container engine. Otherwise it says why there is none to reuse.
-func (c *Cluster) reuse(ctx context.Context) (stale string, err error) {
-	m := readMaking(c.folder())
+// unusable connects to a complete cluster that was created from the same,
+// without asking the container engine. It returns why there is none, or "".
+func (c *Cluster) unusable(ctx context.Context) string {
+	r := c.record()
 	switch {
-	case m.Fingerprint == "":
-		return "it was never completed", nil
-	case m.Fingerprint != m.fingerprint():
-		return "it was made from other parts than rolecall has now", nil
+	case r.Fingerprint == "":
+		return "it was never completed"
+	case !c.current(r):
+		return "it was created by another version of rolecall"
+	case c.Connect() != nil:
+		return "its kubeconfig is gone"
+	case scene.Alive(ctx, c.Config()) != nil:
+		return "its API server does not answer"
 	}
-	if err := c.connect(); err != nil {
-		return "its kubeconfig is gone", nil
-	}
-	if err := place.Alive(ctx, c.config); err != nil {
-		if ctx.Err() != nil {
-			return "", ctx.Err()
-		}
-		return "its API server does not answer", nil
-	}
-	return "", nil
+	return ""
 }
 
 // find looks for a cluster of our name. It is ours if its node mounts our
-// folder, which is so from the moment its container exists.
+// folder, which it does from the moment its container exists.
 func (c *Cluster) find(ctx context.Context) (state, error) {
 	clusters, err := c.provider(nil).List()
 	if err != nil {
-		return absent, fmt.Errorf("listing kind clusters: %w; type make doctor", err)
+		return absent, next.Errorf("make doctor", "listing kind clusters: %w", err)
 	}
-	if !slices.Contains(clusters, c.name()) {
+	if !slices.Contains(clusters, c.Name()) {
 		return absent, nil
 	}
 	mounts, err := c.inspect(ctx)
 	if err != nil {
-		return foreign, nil //nolint:nilerr // no node of our shape: whatever it is, it is not ours
+		return foreign, ctx.Err() // whatever it is, its node is not like ours
 	}
 	lines := strings.Split(mounts, "\n")
 	switch {
@@ -67,63 +66,64 @@ func (c *Cluster) find(ctx context.Context) (state, error) {
 	return running, nil
 }
 
-// appears bounds the wait for a container that is being created. The engine
-// lists it from the start, and copies its volumes before it can be inspected.
-const appears = 20 * time.Second
+const (
+	pollEvery = 200 * time.Millisecond
+	// A container that is being created is listed from the start, but the
+	// engine copies its volumes before it can be inspected.
+	inspectLimit = 20 * time.Second
+	wakeLimit    = time.Minute // for a node that was stopped, paused or asleep
+)
 
-// inspect tells whether the node runs, and its mounts, a line each.
+// inspect reports whether the node runs, and its mounts, a line each.
 func (c *Cluster) inspect(ctx context.Context) (mounts string, err error) {
-	for deadline := time.Now().Add(appears); ; time.Sleep(200 * time.Millisecond) {
+	timeout := wait.PollUntilContextTimeout(ctx, pollEvery, inspectLimit, true, func(ctx context.Context) (bool, error) {
 		mounts, err = c.engine.Output(ctx, "inspect", "--format", "{{.State.Running}}{{range .Mounts}}\n{{.Destination}}={{.Source}}{{end}}", c.node())
-		if err == nil || ctx.Err() != nil || time.Now().After(deadline) {
-			return mounts, err
-		}
+		return err == nil, nil
+	})
+	if err == nil {
+		err = timeout
 	}
+	return mounts, err
 }
 
-// isOurs tells our folder among a node's mounts. An engine in a virtual machine
-// puts something of its own before the path.
+// isOurs recognizes our folder among a node's mounts. An engine in a
+// virtual machine puts something of its own before the path.
 func (c *Cluster) isOurs(mount string) bool {
 	source, found := strings.CutPrefix(mount, "/etc/rolecall=")
-	return found && strings.HasSuffix(source, filepath.ToSlash(c.shared()))
+	_, below, ours := strings.Cut(source, filepath.ToSlash(c.Home)+"/")
+	return found && ours && strings.HasSuffix(below, "/"+c.Name()+"/node")
 }
 
-// wakes bounds the wait for a node that was stopped, paused or asleep.
-const wakes = time.Minute
-
-// wake waits until a node of ours answers again, and starts it if it must. One
-// of another making is not worth it.
+// wake waits until our node answers again, and starts it if it must. One
+// of another record is not worth it.
 func (c *Cluster) wake(ctx context.Context, found state) (err error) {
-	m := readMaking(c.folder())
-	if m.Fingerprint == "" || m.Fingerprint != m.fingerprint() {
-		return fmt.Errorf("waking the cluster: it is of another making")
+	if !c.current(c.record()) {
+		return errors.New("waking the cluster: it was created by another version of rolecall")
 	}
-	task := c.Display.Begin("waiting for the cluster "+c.name()+" to answer again", 15*time.Second)
+	task := c.Display.Begin("waiting for the cluster "+c.Name()+" to answer again", 15*time.Second)
 	defer func() { task.End(err) }()
 	if found == stopped {
 		if _, err := c.engine.Output(ctx, "start", c.node()); err != nil {
 			return err
 		}
 	}
-	if err := c.connect(); err != nil {
+	if err := c.Connect(); err != nil {
 		return err
 	}
-	deadline := time.Now().Add(wakes)
-	for {
-		if err = place.Alive(ctx, c.config); err == nil {
-			return place.AwaitCalls(ctx, c.config)
-		}
-		if ctx.Err() != nil || time.Now().After(deadline) {
-			return err
-		}
-		time.Sleep(200 * time.Millisecond)
+	err = wait.PollUntilContextTimeout(ctx, pollEvery, wakeLimit, true, func(ctx context.Context) (bool, error) {
+		return scene.Alive(ctx, c.Config()) == nil, nil
+	})
+	if err != nil {
+		return fmt.Errorf("waking the cluster: its API server does not answer: %w", err)
 	}
+	return scene.AwaitCalls(ctx, c.Config(), c.Namespaces().Home(), c.Scene.Image)
 }
 
-// Status tells in a line what stands under the cluster's name.
+// Status describes in a line what is there under the cluster's name.
 func (c *Cluster) Status(ctx context.Context) (string, error) {
-	if stale, err := c.reuse(ctx); err == nil && stale == "" {
-		return fmt.Sprintf("the kind cluster %s is up; kubeconfig: %s", c.name(), c.Kubeconfig()), nil
+	unusable := c.unusable(ctx)
+	if unusable == "" {
+		return fmt.Sprintf("the kind cluster %s is up; kubeconfig: %s", c.Name(), c.Kubeconfig()), nil
 	}
 	if err := c.detect(ctx); err != nil {
 		return "", err
@@ -134,12 +134,11 @@ func (c *Cluster) Status(ctx context.Context) (string, error) {
 	}
 	switch found {
 	case foreign:
-		return fmt.Sprintf("a kind cluster %s exists, and it is not ours", c.name()), nil
+		return fmt.Sprintf("there is a kind cluster %s that rolecall did not create", c.Name()), nil
 	case stopped:
-		return fmt.Sprintf("the kind cluster %s is stopped; make up starts it again", c.name()), nil
+		return fmt.Sprintf("the kind cluster %s is stopped; make up starts it again", c.Name()), nil
 	case running:
-		stale, _ := c.reuse(ctx)
-		return fmt.Sprintf("the kind cluster %s runs but cannot be used: %s; make up replaces it", c.name(), stale), nil
+		return fmt.Sprintf("the kind cluster %s is running but cannot be used: %s; make up replaces it", c.Name(), unusable), nil
 	}
-	return "no cluster; make up creates one", nil
+	return fmt.Sprintf("there is no kind cluster %s; make up CLUSTER=kind creates one", c.Name()), nil
 }
