@@ -6,36 +6,46 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"strings"
+	"net/url"
+	"slices"
 	"sync"
 	"time"
 
+	authenticationv1 "k8s.io/api/authentication/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/uuid"
 	auditv1 "k8s.io/apiserver/pkg/apis/audit/v1"
 	"k8s.io/client-go/kubernetes"
+
+	"rolecall/harness/next"
 )
 
-// settle is how long Since waits for the log to show all that happened.
-const settle = 10 * time.Second
-
-// maxEvents bounds the memory that one run's events may take.
-const maxEvents = 200_000
+const (
+	// catchesUp bounds how long the log may take to show what has happened.
+	catchesUp = 10 * time.Second
+	// maxRecord is how many bytes of requests are kept between two marks.
+	maxRecord = 64 << 20
+)
 
 // Audit follows the API server's audit log from the moment it is opened.
 type Audit struct {
 	client kubernetes.Interface
+	own    string // our user name at the API server
 
-	mu      sync.Mutex
-	events  []auditv1.Event
-	open    map[types.UID]bool // requests received and not yet answered
-	err     error
-	changed chan struct{} // closed and replaced at every new event
+	mu       sync.Mutex
+	requests Requests              // answered since the mark
+	size     int                   // of requests, in bytes
+	flooded  bool                  // there were more since the mark than are kept
+	open     map[types.UID]Request // received and not yet answered
+	barriers map[string]bool       // the nonces sent; true once the log showed them
+	err      error
+	changed  chan struct{} // closed and replaced at every new event
 }
 
 // Follow reads the log until it ends or ctx is done.
 func Follow(ctx context.Context, log io.ReadCloser, client kubernetes.Interface) *Audit {
-	a := &Audit{client: client, open: map[types.UID]bool{}, changed: make(chan struct{})}
+	a := &Audit{client: client, open: map[types.UID]Request{}, barriers: map[string]bool{}, changed: make(chan struct{})}
 	context.AfterFunc(ctx, func() { log.Close() })
 	go a.read(log)
 	return a
@@ -46,128 +56,174 @@ func (a *Audit) read(log io.Reader) {
 	for {
 		line, err := lines.ReadBytes('\n')
 		if err != nil {
-			a.stop(fmt.Errorf("reading the audit log: %w; type make status", err))
+			a.update(func() { a.err = next.Errorf("make status", "reading the audit log: %w", err) })
 			return
 		}
 		var event auditv1.Event
 		if json.Unmarshal(line, &event) == nil && event.AuditID != "" { // a line may be half of one at the start
-			a.add(event)
+			a.update(func() { a.add(event) })
 		}
 	}
+}
+
+// update changes what is known and wakes whoever waits for it.
+func (a *Audit) update(change func()) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	change()
+	close(a.changed)
+	a.changed = make(chan struct{})
 }
 
 func (a *Audit) add(event auditv1.Event) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if len(a.events) >= maxEvents {
-		a.err = fmt.Errorf("reading the audit log: more than %d events in one run; type make reset and try again", maxEvents)
-	} else if a.err == nil {
-		if event.Stage == auditv1.StageRequestReceived {
-			a.open[event.AuditID] = true
-		} else {
-			delete(a.open, event.AuditID)
-			a.events = append(a.events, event)
-		}
+	if nonce := a.barrierOf(event); nonce != "" {
+		a.barriers[nonce] = a.barriers[nonce] || event.Stage != auditv1.StageRequestReceived
+		return
 	}
-	close(a.changed)
-	a.changed = make(chan struct{})
-}
-
-func (a *Audit) stop(err error) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if a.err == nil {
-		a.err = err
+	r := RequestOf(event)
+	if event.Stage == auditv1.StageRequestReceived {
+		a.open[event.AuditID] = r
+		return
 	}
-	close(a.changed)
-	a.changed = make(chan struct{})
+	delete(a.open, event.AuditID)
+	if a.flooded = a.flooded || a.size+r.size() > maxRecord; !a.flooded {
+		a.requests, a.size = append(a.requests, r), a.size+r.size()
+	}
 }
 
-// Mark is a point in the log: now. All that was answered before is before it.
-func (a *Audit) Mark(ctx context.Context) (int, error) {
-	return a.barrier(ctx)
-}
+// barrierParameter carries the nonce of a barrier.
+const barrierParameter = "rolecall-barrier"
 
-// Since returns what the API server answered between the mark and now, in the
-// log's order.
-func (a *Audit) Since(ctx context.Context, mark int) (Requests, error) {
-	end, err := a.barrier(ctx)
+// barrierOf is the nonce of an event that is a barrier, or "". Whoever else
+// sends a request that looks like one is a caller like any other.
+func (a *Audit) barrierOf(event auditv1.Event) string {
+	if event.User.Username != a.own {
+		return ""
+	}
+	uri, err := url.Parse(event.RequestURI)
 	if err != nil {
+		return ""
+	}
+	nonce := uri.Query().Get(barrierParameter)
+	if _, sent := a.barriers[nonce]; !sent {
+		return ""
+	}
+	return nonce
+}
+
+// Mark makes Since begin here: what was answered before is forgotten.
+func (a *Audit) Mark(ctx context.Context) error {
+	if err := a.barrier(ctx); err != nil {
+		return err
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.requests, a.size, a.flooded = nil, 0, false
+	return nil
+}
+
+// Since returns what the API server answered since the mark, in the log's
+// order. A *Failure says that a program made that impossible.
+func (a *Audit) Since(ctx context.Context) (Requests, error) {
+	if err := a.barrier(ctx); err != nil {
 		return nil, err
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	var requests Requests
-	for _, event := range a.events[mark:end] {
-		if !strings.Contains(event.RequestURI, barrierParameter) {
-			requests = append(requests, RequestOf(event))
+	if a.flooded {
+		return nil, &Failure{
+			Want: "a program that makes the requests that it is asked for",
+			Got:  fmt.Sprintf("so many requests that the record of them is larger than %d MiB", maxRecord>>20),
+			Hint: "Make each request once; look for a loop around the call.",
 		}
 	}
-	return requests, nil
+	return append(Requests{}, a.requests...), nil
 }
 
-const barrierParameter = "rolecall-barrier"
-
-// barrier sends a request nobody else could send and waits until the log shows
-// it, and shows the end of every request that had begun before it.
-func (a *Audit) barrier(ctx context.Context) (int, error) {
-	ctx, cancel := context.WithTimeout(ctx, settle)
+// barrier sends a request that nobody else could send and waits until the log
+// shows it, and shows the end of every request that had begun before it.
+func (a *Audit) barrier(ctx context.Context) error {
+	bounded, cancel := context.WithTimeout(ctx, catchesUp)
 	defer cancel()
 	nonce := string(uuid.NewUUID())
-	ask := func() error {
-		return a.client.Discovery().RESTClient().Get().AbsPath("/version").Param(barrierParameter, nonce).Do(ctx).Error()
+	if err := a.send(bounded, nonce); err != nil {
+		return err
 	}
-	if err := ask(); err != nil {
-		return 0, fmt.Errorf("asking the API server for a mark in its audit log: %w; type make status", err)
-	}
-
 	again := time.NewTicker(time.Second) // the log may not have been attached yet at the first one
 	defer again.Stop()
-	position := -1
-	before := map[types.UID]bool{}
+	var begun map[types.UID]bool // before the barrier, and not over yet
 	for {
 		a.mu.Lock()
-		if position < 0 {
-			if position = a.find(nonce); position >= 0 {
-				for id := range a.open {
-					before[id] = true
-				}
+		if begun == nil && a.barriers[nonce] {
+			begun = map[types.UID]bool{}
+			for id := range a.open {
+				begun[id] = true
 			}
 		}
-		for id := range before {
-			if !a.open[id] {
-				delete(before, id)
+		var waiting []string
+		for id := range begun {
+			if r, open := a.open[id]; open {
+				waiting = append(waiting, r.asked())
+			} else {
+				delete(begun, id)
 			}
 		}
-		end, err, changed := len(a.events), a.err, a.changed
+		err, changed := a.err, a.changed
 		a.mu.Unlock()
 
 		switch {
 		case err != nil:
-			return 0, err
-		case position >= 0 && len(before) == 0:
-			return end, nil
+			return err
+		case begun != nil && len(waiting) == 0:
+			return nil
 		}
 		select {
 		case <-changed:
 		case <-again.C:
-			if position < 0 {
-				if err := ask(); err != nil {
-					return 0, fmt.Errorf("asking the API server for a mark in its audit log: %w; type make status", err)
+			if begun == nil {
+				if err := a.send(bounded, nonce); err != nil && bounded.Err() == nil {
+					return err
 				}
 			}
-		case <-ctx.Done():
-			return 0, fmt.Errorf("waiting %s for the audit log to show a request of ours: %w; type make status", settle, ctx.Err())
+		case <-bounded.Done():
+			switch {
+			case ctx.Err() != nil:
+				return ctx.Err()
+			case len(waiting) > 0:
+				return leftOpen(slices.Min(waiting))
+			}
+			return next.Errorf("make status", "waiting for the audit log: it did not show our own request within %s", catchesUp)
 		}
 	}
 }
 
-// find is where the event of a barrier stands, counted from the newest.
-func (a *Audit) find(nonce string) int {
-	for i := len(a.events) - 1; i >= 0; i-- {
-		if strings.Contains(a.events[i].RequestURI, nonce) {
-			return i
+// send sends a barrier's request.
+func (a *Audit) send(ctx context.Context, nonce string) error {
+	if a.own == "" {
+		review, err := a.client.AuthenticationV1().SelfSubjectReviews().Create(ctx, &authenticationv1.SelfSubjectReview{}, metav1.CreateOptions{})
+		if err != nil {
+			return next.Errorf("make status", "asking the API server for our own name: %w", err)
 		}
+		a.mu.Lock()
+		a.own = review.Status.UserInfo.Username
+		a.mu.Unlock()
 	}
-	return -1
+	a.mu.Lock()
+	if _, sent := a.barriers[nonce]; !sent {
+		a.barriers[nonce] = false
+	}
+	a.mu.Unlock()
+	if err := a.client.Discovery().RESTClient().Get().AbsPath("/version").Param(barrierParameter, nonce).Do(ctx).Error(); err != nil {
+		return next.Errorf("make status", "marking the audit log: %w", err)
+	}
+	return nil
+}
+
+// leftOpen fails a program for a request that outlived it.
+func leftOpen(request string) error {
+	return &Failure{
+		Want: "every request is over when the program ends",
+		Got:  fmt.Sprintf("one that was still open %s later: %s", catchesUp, request),
+		Hint: "Read each answer to its end, and give each request a time limit (curl --max-time 10).",
+	}
 }

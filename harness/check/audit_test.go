@@ -3,9 +3,13 @@ package check
 import (
 	"encoding/json"
 	"io"
+	"maps"
 	"net/http"
-	"net/http/httptest"
+	"slices"
+	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -15,27 +19,37 @@ import (
 	auditv1 "k8s.io/apiserver/pkg/apis/audit/v1"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
+
+	"rolecall/harness/next"
 )
 
-// fakeServer is an API server that knows /version and writes an audit log; say
-// writes what happens just before a barrier's own event.
-func fakeServer(t *testing.T, before func(log *json.Encoder)) *Audit {
-	reader, writer := io.Pipe()
-	log := json.NewEncoder(writer)
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("Content-Type", "application/json")
-		_, _ = w.Write([]byte(`{"gitVersion":"v0.0.0"}`))
-		uri := r.URL.String()
+// apiServer is an API server that knows its caller and /version, and writes an
+// audit log; before writes what happens just before a barrier's own event.
+type apiServer struct {
+	log    *json.Encoder
+	before func(log *json.Encoder)
+}
+
+func (s apiServer) RoundTrip(r *http.Request) (*http.Response, error) {
+	body := `{"apiVersion":"authentication.k8s.io/v1","kind":"SelfSubjectReview","status":{"userInfo":{"username":"kubernetes-admin"}}}`
+	if r.URL.Path == "/version" {
+		body = `{"gitVersion":"v0.0.0"}`
+		uri := r.URL.RequestURI()
 		go func() {
-			if before != nil {
-				before(log)
+			if s.before != nil {
+				s.before(s.log)
 			}
-			_ = log.Encode(event(uri, uri, auditv1.StageRequestReceived))
-			_ = log.Encode(event(uri, uri, auditv1.StageResponseComplete))
+			for _, stage := range []auditv1.Stage{auditv1.StageRequestReceived, auditv1.StageResponseComplete} {
+				_ = s.log.Encode(auditv1.Event{AuditID: types.UID(uri), RequestURI: uri, Stage: stage, Verb: "get", User: authenticationv1.UserInfo{Username: "kubernetes-admin"}})
+			}
 		}()
-	}))
-	t.Cleanup(server.Close)
-	client, err := kubernetes.NewForConfig(&rest.Config{Host: server.URL})
+	}
+	return &http.Response{StatusCode: http.StatusOK, Request: r, Header: http.Header{"Content-Type": {"application/json"}}, Body: io.NopCloser(strings.NewReader(body))}, nil
+}
+
+func follow(t *testing.T, before func(log *json.Encoder)) *Audit {
+	reader, writer := io.Pipe()
+	client, err := kubernetes.NewForConfig(&rest.Config{Transport: apiServer{json.NewEncoder(writer), before}})
 	require.NoError(t, err)
 	return Follow(t.Context(), reader, client)
 }
@@ -52,20 +66,19 @@ func event(id, uri string, stage auditv1.Stage) auditv1.Event {
 
 func TestSinceSeesWhatEndedBetweenTheMarks(t *testing.T) {
 	var happened []auditv1.Event
-	audit := fakeServer(t, func(log *json.Encoder) {
+	audit := follow(t, func(log *json.Encoder) {
 		for _, e := range happened {
 			_ = log.Encode(e)
 		}
 		happened = nil
 	})
 	happened = []auditv1.Event{event("early", "/early", auditv1.StageResponseComplete)}
-	mark, err := audit.Mark(t.Context())
-	require.NoError(t, err)
+	require.NoError(t, audit.Mark(t.Context()))
 	happened = []auditv1.Event{
 		event("late", "/late", auditv1.StageRequestReceived),
 		event("late", "/late", auditv1.StageResponseComplete),
 	}
-	seen, err := audit.Since(t.Context(), mark)
+	seen, err := audit.Since(t.Context())
 	require.NoError(t, err)
 	require.Len(t, seen, 1)
 	assert.Equal(t, "/late", seen[0].URI)
@@ -76,30 +89,112 @@ func TestSinceSeesWhatEndedBetweenTheMarks(t *testing.T) {
 
 func TestSinceWaitsForARequestThatIsUnderWay(t *testing.T) {
 	round := 0
-	audit := fakeServer(t, func(log *json.Encoder) {
+	audit := follow(t, func(log *json.Encoder) {
 		if round++; round == 2 {
 			_ = log.Encode(event("slow", "/slow", auditv1.StageRequestReceived))
 			go func() { _ = log.Encode(event("slow", "/slow", auditv1.StageResponseComplete)) }()
 		}
 	})
-	mark, err := audit.Mark(t.Context())
-	require.NoError(t, err)
-	seen, err := audit.Since(t.Context(), mark)
+	require.NoError(t, audit.Mark(t.Context()))
+	seen, err := audit.Since(t.Context())
 	require.NoError(t, err)
 	assert.Len(t, seen, 1)
+}
+
+// TestOnlyOurOwnMarksAreLeftOut: a learner's request is evidence, whatever it
+// looks like.
+func TestOnlyOurOwnMarksAreLeftOut(t *testing.T) {
+	var audit *Audit
+	audit = follow(t, func(log *json.Encoder) {
+		audit.mu.Lock()
+		nonces := slices.Collect(maps.Keys(audit.barriers)) // a learner cannot know them, and even so
+		audit.mu.Unlock()
+		for _, nonce := range nonces {
+			for _, uri := range []string{"/version?rolecall-barrier=" + nonce, "/api/v1/services?rolecall-barrier=" + nonce} {
+				_ = log.Encode(event(uri, uri, auditv1.StageResponseComplete))
+			}
+		}
+		_ = log.Encode(event("guess", "/api/v1/namespaces/default/services?rolecall-barrier=x", auditv1.StageResponseComplete))
+	})
+	require.NoError(t, audit.Mark(t.Context()))
+	seen, err := audit.Since(t.Context())
+	require.NoError(t, err)
+	assert.Len(t, seen, 5, "of two barriers, and the guess")
+	for _, r := range seen {
+		assert.Equal(t, "system:serviceaccount:default:default", r.User)
+	}
+}
+
+// TestARequestLeftOpenIsTheLearners: it costs the program that left it, and
+// never makes an error of ours.
+func TestARequestLeftOpenIsTheLearners(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		round := 0
+		audit := follow(t, func(log *json.Encoder) {
+			if round++; round == 2 {
+				_ = log.Encode(event("open", "/open", auditv1.StageRequestReceived))
+			}
+		})
+		require.NoError(t, audit.Mark(t.Context()))
+		_, err := audit.Since(t.Context())
+		failure, learners := AsFailure(err)
+		require.True(t, learners, "%v", err)
+		assert.Equal(t, "one that was still open 10s later: system:serviceaccount:default:default: list services in default", failure.Got)
+	})
+}
+
+// TestFloodsAreTheLearners: memory is bounded, however long the URIs are, and
+// the next program starts afresh.
+func TestFloodsAreTheLearners(t *testing.T) {
+	audit := follow(t, nil)
+	require.NoError(t, audit.Mark(t.Context()))
+	long := RequestOf(event("x", "/"+strings.Repeat("x", 900_000), auditv1.StageResponseComplete))
+	assert.Less(t, long.size(), 4096)
+	assert.Contains(t, long.URI, "(cut)")
+	audit.update(func() {
+		for range maxRecord/1500 + 1 {
+			audit.add(event("x", "/"+strings.Repeat("x", 2000), auditv1.StageResponseComplete))
+		}
+	})
+	assert.LessOrEqual(t, audit.size, maxRecord)
+	_, err := audit.Since(t.Context())
+	failure, learners := AsFailure(err)
+	require.True(t, learners, "%v", err)
+	assert.Contains(t, failure.Got, "64 MiB")
+
+	require.NoError(t, audit.Mark(t.Context()))
+	seen, err := audit.Since(t.Context())
+	require.NoError(t, err)
+	assert.Empty(t, seen)
 }
 
 func TestABrokenLogIsOurError(t *testing.T) {
 	reader, writer := io.Pipe()
 	writer.CloseWithError(io.ErrUnexpectedEOF)
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(`{}`)) }))
-	defer server.Close()
-	client, err := kubernetes.NewForConfig(&rest.Config{Host: server.URL})
+	client, err := kubernetes.NewForConfig(&rest.Config{Transport: apiServer{log: json.NewEncoder(io.Discard)}})
 	require.NoError(t, err)
-	_, err = Follow(t.Context(), reader, client).Mark(t.Context())
+	err = Follow(t.Context(), reader, client).Mark(t.Context())
 	require.ErrorContains(t, err, "audit log")
+	assert.Equal(t, "make status", next.Of(err))
 	_, learners := AsFailure(err)
 	assert.False(t, learners)
+}
+
+func TestALogThatShowsNothingIsOurError(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		reader, _ := io.Pipe()
+		client, err := kubernetes.NewForConfig(&rest.Config{Transport: apiServer{log: json.NewEncoder(io.Discard)}})
+		require.NoError(t, err)
+		began := time.Now()
+		err = Follow(t.Context(), reader, client).Mark(t.Context())
+		require.ErrorContains(t, err, "did not show our own request within 10s")
+		assert.Equal(t, 10*time.Second, time.Since(began))
+	})
+}
+
+func TestACallerWithoutANameIsSaidSo(t *testing.T) {
+	r := Request{Verb: "list", Resource: "services", Namespace: "default", Code: 401}
+	assert.Equal(t, "a caller that the server does not know: list services in default → 401", r.String())
 }
 
 func TestRequestsAreToldApart(t *testing.T) {

@@ -11,9 +11,11 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"rolecall/harness/next"
 )
 
-// The containers of a caller. They differ only in what stands at
+// The containers of a caller. They differ only in what is at
 // ServiceAccountPath.
 const (
 	Genuine      = "genuine"       // what Kubernetes mounts
@@ -37,13 +39,19 @@ type Caller struct {
 	entered map[string]bool // containers that are known to run
 }
 
-// StartCaller creates a pod in a namespace, as its default service account,
-// with the containers named, and does not wait for it.
-func (e *Env) StartCaller(ctx context.Context, namespace string, containers ...string) (*Caller, error) {
+// StartCaller creates a pod in a namespace that runs as one of its service
+// accounts, with the containers named, and does not wait for it.
+func (e *Env) StartCaller(ctx context.Context, namespace, account string, containers ...string) (*Caller, error) {
+	return e.startCaller(ctx, namespace, account, "", containers...)
+}
+
+// startCaller is StartCaller on a node, whatever room the scheduler sees there.
+func (e *Env) startCaller(ctx context.Context, namespace, account, node string, containers ...string) (*Caller, error) {
 	pod := &corev1.Pod{
 		ObjectMeta: metav1.ObjectMeta{GenerateName: "caller-", Namespace: namespace, Labels: e.labels()},
 		Spec: corev1.PodSpec{
-			ServiceAccountName:           "default",
+			NodeName:                     node,
+			ServiceAccountName:           account,
 			AutomountServiceAccountToken: new(false), // each container mounts its own kind
 			EnableServiceLinks:           new(false),
 			RestartPolicy:                corev1.RestartPolicyNever,
@@ -58,19 +66,23 @@ func (e *Env) StartCaller(ctx context.Context, namespace string, containers ...s
 		pod.Spec.HostAliases = alias
 	}
 	for _, name := range containers {
-		volume, annotations, err := credential(name)
+		volume, annotations, err := credential(name, ServiceAccount(namespace, account).User)
 		if err != nil {
 			return nil, err
 		}
 		pod.Spec.Volumes = append(pod.Spec.Volumes, volume, temporary(name))
-		pod.Spec.Containers = append(pod.Spec.Containers, callerContainer(name))
+		container := callerContainer(name, e.Image)
+		if node != "" {
+			container.Resources.Requests = corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("0"), corev1.ResourceMemory: resource.MustParse("0")}
+		}
+		pod.Spec.Containers = append(pod.Spec.Containers, container)
 		for key, value := range annotations {
 			metav1.SetMetaDataAnnotation(&pod.ObjectMeta, key, value)
 		}
 	}
 	created, err := e.Client.CoreV1().Pods(namespace).Create(ctx, pod, metav1.CreateOptions{})
 	if err != nil {
-		return nil, fmt.Errorf("creating a pod to run programs in: %w; type make status", err)
+		return nil, next.Errorf("make status", "creating a pod to run programs in: %w", err)
 	}
 	return &Caller{Namespace: namespace, Name: created.Name, UID: string(created.UID), entered: map[string]bool{}}, nil
 }
@@ -88,7 +100,7 @@ func temporary(container string) corev1.Volume {
 func (e *Env) shortName(ctx context.Context) ([]corev1.HostAlias, error) {
 	server, err := e.Client.CoreV1().Services(metav1.NamespaceDefault).Get(ctx, "kubernetes", metav1.GetOptions{})
 	if err != nil {
-		return nil, fmt.Errorf("asking for the API server's address in the cluster: %w; type make status", err)
+		return nil, next.Errorf("make status", "asking for the API server's address in the cluster: %w", err)
 	}
 	return []corev1.HostAlias{{IP: server.Spec.ClusterIP, Hostnames: []string{"kubernetes"}}}, nil
 }
@@ -96,10 +108,10 @@ func (e *Env) shortName(ctx context.Context) ([]corev1.HostAlias, error) {
 // callerContainer waits to be used. What runs in it may take 256 MiB of
 // memory and one processor, and may write to /tmp only; the number of its
 // processes is bounded by the kubelet's podPidsLimit.
-func callerContainer(name string) corev1.Container {
+func callerContainer(name, image string) corev1.Container {
 	return corev1.Container{
 		Name:            name,
-		Image:           LabImage,
+		Image:           image,
 		ImagePullPolicy: corev1.PullIfNotPresent,
 		Command:         []string{"sleep", "3600"}, // as process 1: a program cannot kill it
 		WorkingDir:      "/tmp",
@@ -136,7 +148,7 @@ func (e *Env) await(ctx context.Context, c *Caller, container string) error {
 			c.IP = pod.Status.PodIP
 			return true, nil
 		}
-		if hopeless(pod) != "" { // for example because the node does not have the lab image
+		if never(pod) != "" { // for example because the node does not have the lab image
 			return false, fmt.Errorf("starting our pod %s: it cannot start", c.Name)
 		}
 		var address []byte
@@ -149,10 +161,14 @@ func (e *Env) await(ctx context.Context, c *Caller, container string) error {
 		c.entered[container] = true
 		return nil
 	}
-	return fmt.Errorf("waiting for our pod %s: %w (%s); type make status", c.Name, errors.Join(err, last), PodState(pod))
+	cause := errors.Join(err, last)
+	if cause == nil {
+		cause = fmt.Errorf("not running after %s", callerStarts)
+	}
+	return next.Errorf("make status", "waiting for our pod %s: %w (%s)", c.Name, cause, PodState(pod))
 }
 
-// runs tells whether a pod's status says that a container runs.
+// runs reports whether a pod's status says that a container runs.
 func runs(pod *corev1.Pod, container string) bool {
 	return slices.ContainsFunc(pod.Status.ContainerStatuses, func(s corev1.ContainerStatus) bool {
 		return s.Name == container && s.State.Running != nil

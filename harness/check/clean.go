@@ -10,68 +10,69 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"rolecall/harness/cluster"
+	"rolecall/harness/next"
 )
 
-// StartsClean takes away what an interrupted run left and looks for what
-// would falsify a verdict: access that no lab gave, in the lab's namespaces or
-// cluster-wide. That is somebody's work, so it stays, and the error says what
-// to do about it.
-func StartsClean(ctx context.Context, e *Env) error {
-	if err := Sweep(ctx, e.Client, e.Namespaces, metav1.ListOptions{LabelSelector: RunLabel}); err != nil {
-		return err
-	}
-	var inTheWay []string
-	for _, ns := range e.Namespaces.All() {
-		bindings, err := e.Client.RbacV1().RoleBindings(ns).List(ctx, metav1.ListOptions{LabelSelector: "!" + cluster.PlaceLabel})
+// NoOtherAccess looks for access that neither the cluster nor the scene gives,
+// in the scene's namespaces or cluster-wide, and that would change a verdict.
+// It is somebody's work, so it stays, and the error says what to do about it.
+func (e *Env) NoOtherAccess(ctx context.Context) error {
+	var inTheWay, remedies []string
+	for _, ns := range e.Namespaces.Names() {
+		bindings, err := e.Client.RbacV1().RoleBindings(ns).List(ctx, metav1.ListOptions{LabelSelector: "!" + cluster.SceneLabel})
 		if err != nil {
-			return fmt.Errorf("looking for role bindings in %s: %w; type make status", ns, err)
+			return next.Errorf("make status", "looking for role bindings in %s: %w", ns, err)
 		}
 		for _, b := range bindings.Items {
-			inTheWay = append(inTheWay, fmt.Sprintf("RoleBinding %s in %s", b.Name, ns))
+			inTheWay = append(inTheWay, fmt.Sprintf("RoleBinding %s in %s", Printable(b.Name, 100), ns))
+			remedies = append(remedies, deletion("RoleBinding", b.Name, ns))
 		}
 	}
 	bindings, err := e.Client.RbacV1().ClusterRoleBindings().List(ctx, metav1.ListOptions{})
 	if err != nil {
-		return fmt.Errorf("looking for cluster role bindings: %w; type make status", err)
+		return next.Errorf("make status", "looking for cluster role bindings: %w", err)
 	}
 	for _, b := range bindings.Items {
 		for _, s := range b.Subjects {
 			if e.concerns(s.Kind, s.Namespace, s.Name) && b.Labels["kubernetes.io/bootstrapping"] == "" {
-				inTheWay = append(inTheWay, "ClusterRoleBinding "+b.Name)
+				inTheWay = append(inTheWay, "ClusterRoleBinding "+Printable(b.Name, 100))
+				remedies = append(remedies, deletion("ClusterRoleBinding", b.Name, ""))
 				break
 			}
 		}
 	}
 	if len(inTheWay) > 0 {
-		return fmt.Errorf("starting from a known state: the cluster has %s, which no lab made and which would change the verdict; type make reset to take it away", strings.Join(inTheWay, ", "))
-	}
-	return e.closed(ctx)
-}
-
-// closed waits until the authorizer has seen the last run's bindings go.
-func (e *Env) closed(ctx context.Context) error {
-	list := Permission{Verb: "list", Resource: "services"}
-	for _, ns := range []string{e.Namespaces.Home, e.Namespaces.Elsewhere} {
-		gone, err := Eventually(ctx, AccessSettles, 50*time.Millisecond, func(ctx context.Context) (bool, error) {
-			allowed, _, err := e.Allowed(ctx, ServiceAccount(ns, "default"), list, ns)
-			return !allowed, err
-		})
-		if err != nil {
-			return err
+		remedy := "make reset"
+		if len(remedies) == 1 {
+			remedy = remedies[0]
 		}
-		if !gone {
-			return fmt.Errorf("starting from a known state: the service account default of %s may list services after %s; type make reset", ns, AccessSettles)
-		}
+		return next.Errorf(remedy, "starting from a known state: the cluster has %s, which no lab created and which would change the verdict", strings.Join(inTheWay, ", "))
 	}
 	return nil
 }
 
-// concerns tells whether a subject of a binding is one that a lab's service
-// accounts, or a caller without a token, would act as.
+// Closed waits until the authorizer denies a permission in a namespace: an
+// earlier run's bindings may only just have gone.
+func (e *Env) Closed(ctx context.Context, who Subject, p Permission, namespace string) error {
+	gone, err := Eventually(ctx, AccessSettles, 50*time.Millisecond, func(ctx context.Context) (bool, error) {
+		allowed, _, err := e.Allowed(ctx, who, p, namespace)
+		return !allowed, err
+	})
+	if err != nil {
+		return err
+	}
+	if !gone {
+		return next.Errorf("make reset", "starting from a known state: %s may still %s in %s after %s", who.User, p, namespace, AccessSettles)
+	}
+	return nil
+}
+
+// concerns reports whether a subject of a binding is one that the service
+// accounts of the scene, or a caller without a token, would act as.
 func (e *Env) concerns(kind, namespace, name string) bool {
 	switch kind {
 	case "ServiceAccount":
-		return slices.Contains(e.Namespaces.All(), namespace)
+		return slices.Contains(e.Namespaces.Names(), namespace)
 	case "User":
 		return name == "system:anonymous" || strings.HasPrefix(name, "system:serviceaccount:")
 	case "Group":

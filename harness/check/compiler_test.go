@@ -1,17 +1,26 @@
 package check
 
 import (
+	"bytes"
 	"debug/elf"
+	"errors"
 	"os"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sync/errgroup"
+
+	"rolecall/harness/next"
+	"rolecall/harness/process"
 )
 
 func newCompiler(t *testing.T, arch string) *Compiler {
-	return &Compiler{Module: "module program\n\ngo 1.26.0\n", Arch: arch, Cache: t.TempDir()}
+	return &Compiler{Module: Module{Mod: "module program\n\ngo 1.26.0\n"}, Arch: arch, Cache: t.TempDir()}
 }
 
 func TestCompileMakesAStaticProgramForTheNode(t *testing.T) {
@@ -50,6 +59,11 @@ func TestCompileFailuresAreTheLearners(t *testing.T) {
 		"another name":    {"package main\n\n//line /etc/passwd:1\nfunc main() { undefined() }\n", "the directive"},
 		"left out":        {"//go:build ignore\n\npackage main\n\nfunc main() {}\n", "the directive"},
 		"a link inside":   {"package main\n\nimport _ \"unsafe\"\n\n//go:linkname f runtime.nosuch\nfunc f()\n\nfunc main() { f() }\n", "the directive"},
+		"not for linux":   {"package main\n\nimport _ \"syscall/js\"\n\nfunc main() {}\n", "syscall/js"},
+		"needs a flag":    {"package main\n\nimport _ \"runtime/msan\"\n\nfunc main() {}\n", "runtime/msan"},
+		"internal":        {"package main\n\nimport _ \"internal/abi\"\n\nfunc main() {}\n", "internal/abi"},
+		"itself":          {"package main\n\nimport _ \"program\"\n\nfunc main() {}\n", `an import of "program"`},
+		"a part of it":    {"package main\n\nimport _ \"program/empty\"\n\nfunc main() {}\n", `an import of "program/empty"`},
 		"a huge variable": {"package main\n\nvar a [1 << 35]byte\n\nfunc main() { a[0] = 1; println(len(a)) }\n", "too large"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -62,12 +76,91 @@ func TestCompileFailuresAreTheLearners(t *testing.T) {
 	}
 }
 
+// TestWhatCannotBeFetchedIsOurs: a program that imports what is allowed is not
+// to blame where the machine cannot get it.
+func TestWhatCannotBeFetchedIsOurs(t *testing.T) {
+	t.Setenv("GOMODCACHE", t.TempDir())
+	t.Setenv("GOPROXY", "off")
+	compiler := &Compiler{Arch: "amd64", Cache: t.TempDir(), Module: Module{
+		Mod:     "module program\n\ngo 1.26.0\n\nrequire k8s.io/utils v0.0.0-20260626114624-be93311217bd\n",
+		Imports: []string{"k8s.io/utils"},
+	}}
+	source := "package main\n\nimport _ \"k8s.io/utils/ptr\"\n\nfunc main() {}\n"
+	_, err := compiler.Compile(t.Context(), "lab-2/call.go", []byte(source))
+	require.ErrorContains(t, err, "fetching the packages")
+	assert.Contains(t, next.Of(err), "connect to the internet")
+	_, learners := AsFailure(err)
+	assert.False(t, learners)
+}
+
+func TestTheCompilerIsBounded(t *testing.T) {
+	compiler, dir := newCompiler(t, "amd64"), t.TempDir()
+	for name, text := range map[string]string{
+		"go.mod":  compiler.Mod,
+		"call.go": "package main\n\nvar n = " + strings.Repeat("\n\t1 +", 300_000) + " 1\n\nfunc main() { println(n) }\n",
+	} {
+		require.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600))
+	}
+	t.Run("time", func(t *testing.T) {
+		assert.ErrorIs(t, compiler.goCommand(t.Context(), dir, 300*time.Millisecond, 0, "build", "-o", os.DevNull, "."), errSlow)
+	})
+	t.Run("memory", func(t *testing.T) {
+		if _, memory := process.Family(os.Getpid()); memory == 0 {
+			t.Log("this system does not tell what a process takes")
+			return
+		}
+		assert.ErrorIs(t, compiler.goCommand(t.Context(), dir, time.Minute, 20<<20, "build", "-o", os.DevNull, "."), errMemory)
+	})
+}
+
 func TestCompileWithoutGoIsOurError(t *testing.T) {
 	t.Setenv("PATH", t.TempDir())
 	_, err := newCompiler(t, "amd64").Compile(t.Context(), "lab-2/call.go", []byte("package main\n\nfunc main() {}\n"))
-	require.ErrorContains(t, err, "install Go")
+	require.Error(t, err)
+	assert.Equal(t, "install Go from https://go.dev/dl", next.Of(err))
 	_, learners := AsFailure(err)
 	assert.False(t, learners)
+}
+
+// TestTheSameProgramTwiceAtOnce: whoever reads it reads all of it.
+func TestTheSameProgramTwiceAtOnce(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "programs", "p")
+	program := bytes.Repeat([]byte("p"), 1<<20)
+	var writers errgroup.Group
+	for range 4 {
+		writers.Go(func() error {
+			for range 10 {
+				if err := keep(file, program); err != nil {
+					return err
+				}
+				read, err := os.ReadFile(file)
+				if err != nil {
+					return err
+				}
+				if !bytes.Equal(program, read) {
+					return errors.New("half a program")
+				}
+			}
+			return nil
+		})
+	}
+	require.NoError(t, writers.Wait())
+}
+
+func TestOldProgramsAreForgotten(t *testing.T) {
+	dir := t.TempDir()
+	for i := range keptPrograms + 3 {
+		file := filepath.Join(dir, strconv.Itoa(i))
+		require.NoError(t, keep(file, []byte("p")))
+		at := time.Now().Add(time.Duration(i-100) * time.Minute)
+		require.NoError(t, os.Chtimes(file, at, at))
+	}
+	require.NoError(t, keep(filepath.Join(dir, "newest"), []byte("p")))
+	entries, err := os.ReadDir(dir)
+	require.NoError(t, err)
+	assert.Len(t, entries, keptPrograms)
+	assert.FileExists(t, filepath.Join(dir, "newest"))
+	assert.NoFileExists(t, filepath.Join(dir, "0"))
 }
 
 func TestCutEnd(t *testing.T) {

@@ -20,7 +20,7 @@ import (
 // credential is the volume with token, ca.crt and namespace for one of a
 // caller's containers. Forged parts travel in annotations, so that no other
 // object is needed; a program cannot see those.
-func credential(container string) (corev1.Volume, map[string]string, error) {
+func credential(container, subject string) (corev1.Volume, map[string]string, error) {
 	token := corev1.VolumeProjection{ServiceAccountToken: &corev1.ServiceAccountTokenProjection{Path: "token", ExpirationSeconds: new(int64(3607))}}
 	ca := corev1.VolumeProjection{ConfigMap: &corev1.ConfigMapProjection{
 		LocalObjectReference: corev1.LocalObjectReference{Name: "kube-root-ca.crt"},
@@ -36,7 +36,7 @@ func credential(container string) (corev1.Volume, map[string]string, error) {
 		ca = fromField("ca.crt", "metadata.annotations['rolecall.local/ca']")
 	case ForeignToken:
 		var forged string
-		forged, err = forgeToken()
+		forged, err = forgeToken(subject)
 		annotations = map[string]string{"rolecall.local/token": forged}
 		token = fromField("token", "metadata.annotations['rolecall.local/token']")
 	}
@@ -78,7 +78,7 @@ func forgeCA() (string, error) {
 
 // forgeToken makes a token of the right shape that no API server accepts: its
 // signature is made with a key of this moment.
-func forgeToken() (string, error) {
+func forgeToken(subject string) (string, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return "", err
@@ -88,7 +88,7 @@ func forgeToken() (string, error) {
 	claims, _ := json.Marshal(map[string]any{
 		"iss": "https://kubernetes.default.svc.cluster.local",
 		"aud": []string{"https://kubernetes.default.svc.cluster.local"},
-		"sub": "system:serviceaccount:default:default",
+		"sub": subject,
 		"iat": now, "nbf": now, "exp": now + 3600,
 	})
 	encode := base64.RawURLEncoding.EncodeToString

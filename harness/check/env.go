@@ -1,10 +1,9 @@
 package check
 
 import (
-	"context"
 	"sync"
 
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
@@ -16,22 +15,27 @@ import (
 // carries it may be deleted by any later run.
 const RunLabel = "rolecall.local/run"
 
-// LabImage is the image that learners' pods use. The cluster's node has it.
-const LabImage = "labs.local/busybox-curl:1"
-
-// Env is what a check gets to work with. One Env serves one run of one lab.
+// Env is what a check gets to work with. One Env serves one run.
 type Env struct {
 	Config     *rest.Config
 	Client     kubernetes.Interface
 	Dynamic    dynamic.Interface
 	Namespaces cluster.Namespaces
+	Image      string                    // that the scene has on every node
+	Kinds      []schema.GroupVersionKind // of object that labs create
 	Submission *Submission
 	Audit      *Audit // nil where the cluster gives no audit log
 	Compiler   *Compiler
 	Run        string // unique, a valid label value
+	Shared     bool   // somebody else runs the cluster, and others use it
 
-	mu   sync.Mutex
-	seen []Evidence
+	mappers sync.Map // by group and version, what the API server said of its kinds
+
+	mu      sync.Mutex
+	running string         // the check's id
+	needs   []string       // whose values it may use
+	found   map[string]any // by the id of the check that kept it
+	seen    []Evidence
 }
 
 // Saw keeps evidence for the check that is running.
@@ -53,10 +57,4 @@ func (e *Env) Take() []Evidence {
 // labels are the labels of every object that this run makes.
 func (e *Env) labels() map[string]string {
 	return map[string]string{RunLabel: e.Run}
-}
-
-// Clean deletes all that the run made in the lab's namespaces. Pods go without
-// grace: nothing in them is worth waiting for.
-func (e *Env) Clean(ctx context.Context) error {
-	return Sweep(ctx, e.Client, e.Namespaces, metav1.ListOptions{LabelSelector: RunLabel + "=" + e.Run})
 }

@@ -23,8 +23,8 @@ import (
 // more is cut off.
 const MaxOutput = 1 << 20
 
-// errTooMuch ends a command that writes more than MaxOutput.
-var errTooMuch = fmt.Errorf("more than %d bytes of output", MaxOutput)
+// errOutputTooLong is why a command that wrote more than MaxOutput was ended.
+var errOutputTooLong = fmt.Errorf("more than %d bytes of output", MaxOutput)
 
 // drain is how long a command may take to end after its last word.
 const drain = 250 * time.Millisecond
@@ -33,7 +33,7 @@ const drain = 250 * time.Millisecond
 var errEnded = errors.New("ended")
 
 // Exec runs a command in a container and returns what it wrote and its exit
-// status. An error is ours, errTooMuch and ctx's own excepted.
+// status. An error is ours, except for errOutputTooLong and ctx's own.
 func (e *Env) Exec(ctx context.Context, namespace, pod, container string, stdin []byte, command ...string) (stdout, stderr []byte, status int, err error) {
 	return e.execUntil(ctx, "", namespace, pod, container, stdin, command...)
 }
@@ -85,8 +85,8 @@ func (e *Env) execUntil(ctx context.Context, last, namespace, pod, container str
 		return out.bytes(), errs.bytes(), exit.Code, nil
 	case errors.Is(context.Cause(ctx), errEnded):
 		return out.bytes(), errs.bytes(), 0, nil
-	case errors.Is(context.Cause(ctx), errTooMuch):
-		return out.bytes(), errs.bytes(), 0, errTooMuch
+	case errors.Is(context.Cause(ctx), errOutputTooLong):
+		return out.bytes(), errs.bytes(), 0, errOutputTooLong
 	case ctx.Err() != nil:
 		return out.bytes(), errs.bytes(), 0, context.Cause(ctx)
 	case err != nil:
@@ -112,7 +112,7 @@ func (c *capped) Write(p []byte) (int, error) {
 	room := MaxOutput - c.buf.Len()
 	if len(p) > room {
 		c.buf.Write(p[:room])
-		c.stop(errTooMuch)
+		c.stop(errOutputTooLong)
 		return room, io.ErrShortWrite
 	}
 	c.buf.Write(p)

@@ -9,7 +9,7 @@ import (
 	"fmt"
 )
 
-// Failure says that the learner's work does not hold. It is the only error
+// Failure says what is wrong with the learner's work. It is the only error
 // that costs points; every other error means that we could not check.
 type Failure struct {
 	Want string // what was asked for

@@ -2,21 +2,158 @@ package check
 
 import (
 	"context"
-	"fmt"
-	"strings"
+	"errors"
+	"slices"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/tools/cache"
 	watchtools "k8s.io/client-go/tools/watch"
+
+	"rolecall/harness/next"
 )
 
-// podBecomes watches one pod until it is as wanted or within has passed; then
-// it returns false. A pod that is deleted meanwhile is an error.
+// schedules is how long a pod may be without a node before that counts: a node
+// can be busy or not ready for a moment.
+const schedules = 3 * time.Second
+
+// Reasons of ours for which a pod is never Ready, beside Kubernetes' own.
+const (
+	Deleted       = "Deleted"       // while it was waited for
+	Unschedulable = "Unschedulable" // the scheduler's own reason; no node takes it
+)
+
+// Start is how the start of a pod of the learner's went.
+type Start struct {
+	Pod   *corev1.Pod
+	Ready bool
+	Never string   // the reason why it never becomes Ready, where that is certain
+	Words []string // what the scheduler and the node say of it
+	Log   string   // the end of what its first container printed
+}
+
+// CreatePod stores a pod of the learner's. The error may be a *Refusal.
+func (e *Env) CreatePod(ctx context.Context, object *unstructured.Unstructured) (*corev1.Pod, error) {
+	created, err := e.Create(ctx, object)
+	if err != nil {
+		return nil, err
+	}
+	pod := &corev1.Pod{}
+	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(created.Object, pod); err != nil {
+		return nil, next.Errorf("make status", "reading the pod that was created: %w", err)
+	}
+	return pod, nil
+}
+
+// AwaitReady waits until a pod of the learner's is Ready, or certain never to
+// be, or within has passed. Before it takes a pod for wrong that the cluster
+// itself might keep from starting, it starts one that is known to be good: if
+// that fails too, the error is ours.
+func (e *Env) AwaitReady(ctx context.Context, created *corev1.Pod, within time.Duration) (Start, error) {
+	start, namespace, name := Start{Pod: created}, created.Namespace, created.Name
+	failed := func(err error) (Start, error) {
+		return start, next.Errorf("make status", "waiting for pod %s: %w", name, err)
+	}
+	for deadline := time.Now().Add(within); ; {
+		_, err := e.podBecomes(ctx, namespace, name, time.Until(deadline), func(pod *corev1.Pod) bool {
+			start = Start{Pod: pod, Ready: isReady(pod), Never: never(pod)}
+			return start.Ready || start.Never != "" || waits(pod)
+		})
+		switch {
+		case errors.Is(err, errDeleted):
+			start.Never = Deleted
+		case err != nil:
+			return failed(err)
+		case start.Ready:
+			return start, nil
+		case start.Never == "" && waits(start.Pod):
+			scheduled, err := e.podBecomes(ctx, namespace, name, schedules, func(pod *corev1.Pod) bool {
+				start.Pod = pod
+				return !waits(pod)
+			})
+			if err != nil && !errors.Is(err, errDeleted) {
+				return failed(err)
+			}
+			if scheduled || err != nil {
+				continue
+			}
+			if err := e.CanRunPods(ctx, ""); err != nil {
+				return failed(err)
+			}
+			pod, err := e.Client.CoreV1().Pods(namespace).Get(ctx, name, metav1.GetOptions{})
+			switch {
+			case apierrors.IsNotFound(err):
+				continue
+			case err != nil:
+				return failed(err)
+			case !waits(pod):
+				continue // it was the cluster, for a moment
+			}
+			start.Pod, start.Never = pod, Unschedulable
+			start.Words = e.podWords(ctx, pod)
+			return start, nil
+		}
+		start.Words = e.podWords(ctx, start.Pod)
+		start.Log = e.podLog(ctx, start.Pod)
+		if start.Never == "" || start.Never == Deleted || e.lacksLabImage(start.Pod) {
+			if err := e.CanRunPods(ctx, start.Pod.Spec.NodeName); err != nil {
+				return failed(err)
+			}
+		}
+		return start, nil
+	}
+}
+
+// StaysReady watches a Ready pod for a while and reports whether it stayed
+// Ready without a restart.
+func (e *Env) StaysReady(ctx context.Context, pod *corev1.Pod, within time.Duration) (last *corev1.Pod, stays bool, err error) {
+	last = pod
+	changed, err := e.podBecomes(ctx, pod.Namespace, pod.Name, within, func(pod *corev1.Pod) bool {
+		last = pod
+		return !isReady(pod) || slices.ContainsFunc(pod.Status.ContainerStatuses, func(s corev1.ContainerStatus) bool { return s.RestartCount > 0 })
+	})
+	switch {
+	case errors.Is(err, errDeleted):
+		return last, false, e.CanRunPods(ctx, last.Spec.NodeName)
+	case err != nil:
+		return last, false, next.Errorf("make status", "watching pod %s: %w", pod.Name, err)
+	}
+	return last, !changed, nil
+}
+
+// CanRunPods returns an error of ours if the cluster does not run a pod that is
+// known to be good.
+func (e *Env) CanRunPods(ctx context.Context, node string) error {
+	_, err := e.control(ctx, node)
+	return err
+}
+
+// control starts a pod that is known to be good. It tells what is wrong with a
+// learner's pod from a cluster that runs none, which is our error. On a given
+// node it needs neither the scheduler nor any room that the learner's pod might
+// have claimed.
+func (e *Env) control(ctx context.Context, node string) (*Caller, error) {
+	control, err := e.startCaller(ctx, e.Namespaces.Home(), "default", node, Genuine)
+	if err == nil {
+		err = e.await(ctx, control, Genuine)
+	}
+	if err != nil {
+		return nil, next.Errorf("make status", "telling a pod that does not work from a cluster that runs none: %w", err)
+	}
+	return control, nil
+}
+
+// errDeleted is why a pod is not waited for any longer.
+var errDeleted = errors.New("the pod was deleted")
+
+// podBecomes watches one pod and reports whether it was as wanted within the
+// bound.
 func (e *Env) podBecomes(ctx context.Context, namespace, name string, within time.Duration, wanted func(*corev1.Pod) bool) (bool, error) {
 	bounded, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
@@ -32,177 +169,100 @@ func (e *Env) podBecomes(ctx context.Context, namespace, name string, within tim
 			return pods.Watch(ctx, o)
 		},
 	}
-	_, err := watchtools.UntilWithSync(bounded, source, &corev1.Pod{}, nil, func(event watch.Event) (bool, error) {
+	there := func(store cache.Store) (bool, error) {
+		if len(store.List()) == 0 {
+			return false, errDeleted
+		}
+		return false, nil
+	}
+	_, err := watchtools.UntilWithSync(bounded, cache.ToListWatcherWithWatchListSemantics(source, e.Client), &corev1.Pod{}, there, func(event watch.Event) (bool, error) {
 		if event.Type == watch.Deleted {
-			return false, fmt.Errorf("the pod was deleted by somebody else")
+			return false, errDeleted
 		}
 		pod, ok := event.Object.(*corev1.Pod)
 		return ok && wanted(pod), nil
 	})
-	if err != nil && bounded.Err() != nil && ctx.Err() == nil {
+	if err != nil && bounded.Err() != nil && ctx.Err() == nil && !errors.Is(err, errDeleted) {
 		return false, nil
 	}
 	return err == nil, err
 }
 
 func isReady(pod *corev1.Pod) bool {
-	for _, condition := range pod.Status.Conditions {
-		if condition.Type == corev1.PodReady {
-			return condition.Status == corev1.ConditionTrue
-		}
-	}
-	return false
+	c := condition(pod, corev1.PodReady)
+	return c != nil && c.Status == corev1.ConditionTrue
 }
 
-// PodState says in one line where a pod stands, for a message.
-func PodState(pod *corev1.Pod) string {
-	if pod == nil {
-		return "no such pod"
+// waits reports whether a pod is without a node because no node takes it, or
+// because no scheduler has looked at it.
+func waits(pod *corev1.Pod) bool {
+	if pod.Spec.NodeName != "" {
+		return false
 	}
-	state := "phase " + string(pod.Status.Phase)
-	for _, c := range pod.Status.Conditions {
-		if c.Type == corev1.PodScheduled && c.Status == corev1.ConditionFalse {
-			state += ", not scheduled: " + c.Message
-		}
-	}
-	for _, s := range append(append([]corev1.ContainerStatus{}, pod.Status.InitContainerStatuses...), pod.Status.ContainerStatuses...) {
-		switch {
-		case s.State.Waiting != nil && s.State.Waiting.Reason != "":
-			state += fmt.Sprintf(", container %s waiting: %s", s.Name, s.State.Waiting.Reason)
-		case s.State.Terminated != nil:
-			state += fmt.Sprintf(", container %s ended with exit status %d (%s)", s.Name, s.State.Terminated.ExitCode, s.State.Terminated.Reason)
-		}
-		if s.RestartCount > 0 {
-			state += fmt.Sprintf(", container %s restarted", s.Name)
-		}
-	}
-	return Printable(state, 500)
+	c := condition(pod, corev1.PodScheduled)
+	return c != nil && c.Status == corev1.ConditionFalse || c == nil && pod.Spec.SchedulerName != corev1.DefaultSchedulerName
 }
 
-// PodMessages are the node's own words on containers that do not start.
-func PodMessages(pod *corev1.Pod) (messages []string) {
-	if pod == nil {
-		return nil
-	}
-	for _, s := range append(append([]corev1.ContainerStatus{}, pod.Status.InitContainerStatuses...), pod.Status.ContainerStatuses...) {
-		for _, terminated := range []*corev1.ContainerStateTerminated{s.State.Terminated, s.LastTerminationState.Terminated} {
-			if terminated != nil && terminated.Message != "" {
-				messages = append(messages, Printable(terminated.Message, 300))
-			}
-		}
-		if s.State.Waiting != nil && s.State.Waiting.Message != "" {
-			messages = append(messages, Printable(s.State.Waiting.Message, 300))
+func condition(pod *corev1.Pod, of corev1.PodConditionType) *corev1.PodCondition {
+	for i := range pod.Status.Conditions {
+		if pod.Status.Conditions[i].Type == of {
+			return &pod.Status.Conditions[i]
 		}
 	}
-	return messages
+	return nil
 }
 
-// hopeless names the reason for which a pod will not become Ready, if there is
-// one that waiting cannot mend.
-func hopeless(pod *corev1.Pod) string {
+// never is the reason for which a pod will not become Ready, if there is one
+// that waiting does not change.
+func never(pod *corev1.Pod) string {
 	if pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed {
-		return "it ended"
+		return "Ended"
 	}
-	for _, s := range append(append([]corev1.ContainerStatus{}, pod.Status.InitContainerStatuses...), pod.Status.ContainerStatuses...) {
+	for _, s := range containerStatuses(pod) {
+		if s.State.Terminated != nil && s.State.Terminated.Reason == "StartError" {
+			return "StartError"
+		}
 		if s.State.Waiting == nil {
 			continue
 		}
 		switch reason := s.State.Waiting.Reason; reason {
-		case "CrashLoopBackOff", "ImagePullBackOff", "ErrImageNeverPull", "InvalidImageName", "CreateContainerConfigError", "RunContainerError", "StartError":
+		case "CrashLoopBackOff":
+			if t := s.LastTerminationState.Terminated; t != nil && t.Reason == "StartError" {
+				return "StartError"
+			}
+			return reason
+		case "ImagePullBackOff", "ErrImageNeverPull", "InvalidImageName", "CreateContainerConfigError", "RunContainerError", "StartError":
 			return reason
 		}
 	}
 	return ""
 }
 
-// Settled is where a learner's pod stands after its time to become Ready.
-type Settled struct {
-	Pod      *corev1.Pod
-	Ready    bool
-	Hopeless string // why it will never be Ready, where that is certain
-}
-
-// Settle waits until the pod is Ready, hopeless, or within has passed.
-func (e *Env) Settle(ctx context.Context, namespace, name string, within time.Duration) (Settled, error) {
-	var s Settled
-	_, err := e.podBecomes(ctx, namespace, name, within, func(pod *corev1.Pod) bool {
-		s.Pod, s.Ready, s.Hopeless = pod, isReady(pod), hopeless(pod)
-		return s.Ready || s.Hopeless != ""
-	})
-	if err != nil {
-		return s, fmt.Errorf("waiting for pod %s: %w; type make status", name, err)
-	}
-	return s, nil
-}
-
-// Falters watches a Ready pod for a while. It tells whether the pod lost its
-// readiness or restarted, and where it stands.
-func (e *Env) Falters(ctx context.Context, namespace, name string, within time.Duration) (last *corev1.Pod, faltered bool, err error) {
-	faltered, err = e.podBecomes(ctx, namespace, name, within, func(pod *corev1.Pod) bool {
-		last = pod
-		restarts := int32(0)
-		for _, s := range pod.Status.ContainerStatuses {
-			restarts += s.RestartCount
+// lacksLabImage reports whether the node does not have the lab image, which a
+// pod of the learner's rightly relies on.
+func (e *Env) lacksLabImage(pod *corev1.Pod) bool {
+	for _, s := range containerStatuses(pod) {
+		if s.State.Waiting == nil || s.State.Waiting.Reason != "ImagePullBackOff" && s.State.Waiting.Reason != "ErrImageNeverPull" {
+			continue
 		}
-		return !isReady(pod) || restarts > 0
-	})
+		for _, c := range slices.Concat(pod.Spec.InitContainers, pod.Spec.Containers) {
+			if c.Name == s.Name && c.Image == e.Image && c.ImagePullPolicy != corev1.PullAlways {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func containerStatuses(pod *corev1.Pod) []corev1.ContainerStatus {
+	return slices.Concat(pod.Status.InitContainerStatuses, pod.Status.ContainerStatuses)
+}
+
+// HasNode reports whether the cluster has a node of that name.
+func (e *Env) HasNode(ctx context.Context, name string) (bool, error) {
+	nodes, err := e.Client.CoreV1().Nodes().List(ctx, metav1.ListOptions{})
 	if err != nil {
-		return nil, false, fmt.Errorf("watching pod %s: %w; type make status", name, err)
+		return false, next.Errorf("make status", "asking for the cluster's nodes: %w", err)
 	}
-	return last, faltered, nil
-}
-
-// Age is how long a container's first process has been running, by the
-// container's own account. Where its image has no cat, it is taken for old.
-func (e *Env) Age(ctx context.Context, namespace, name, container string) (age time.Duration, running bool, err error) {
-	ctx, cancel := context.WithTimeout(ctx, ProgramTime)
-	defer cancel()
-	out, _, status, err := e.Exec(ctx, namespace, name, container, nil, "cat", "/proc/uptime", "/proc/1/stat")
-	switch {
-	case err != nil && strings.Contains(err.Error(), "container not found"):
-		return 0, false, nil
-	case err != nil && ctx.Err() != nil:
-		return 0, false, fmt.Errorf("asking pod %s for its age: %w; type make status", name, err)
-	case err != nil || status != 0:
-		return time.Hour, true, nil // whether the image has its tools is another check's matter
-	}
-	age, err = ageOf(string(out))
-	return age, true, err
-}
-
-// ageOf reads /proc/uptime (seconds since the boot) and the 22nd field of
-// /proc/1/stat (hundredths of a second from the boot to its start; proc(5)).
-func ageOf(proc string) (time.Duration, error) {
-	first, stat, _ := strings.Cut(proc, "\n")
-	var uptime, started float64
-	_, err := fmt.Sscan(first, &uptime)
-	fields := strings.Fields(stat[strings.LastIndex(stat, ")")+1:]) // the name between brackets may hold spaces; state is the 3rd field
-	if err == nil && len(fields) > 19 {
-		_, err = fmt.Sscan(fields[19], &started)
-	}
-	if err != nil || started == 0 {
-		return 0, fmt.Errorf("reading the age of a process from %q", Printable(proc, 300))
-	}
-	return time.Duration((uptime - started/100) * float64(time.Second)), nil
-}
-
-// CanRunPods starts a pod that is known to be good. It tells a pod that is
-// wrong from a cluster that runs none: the latter is our error.
-func (e *Env) CanRunPods(ctx context.Context) error {
-	control, err := e.StartCaller(ctx, e.Namespaces.Home, Genuine)
-	if err != nil {
-		return err
-	}
-	return e.await(ctx, control, Genuine)
-}
-
-// PodLog is the end of what a container printed, for a message.
-func (e *Env) PodLog(ctx context.Context, namespace, name, container string) string {
-	log, err := e.Client.CoreV1().Pods(namespace).GetLogs(name, &corev1.PodLogOptions{
-		Container: container, TailLines: new(int64(10)), LimitBytes: new(int64(4096)),
-	}).DoRaw(ctx)
-	if err != nil {
-		return ""
-	}
-	return Printable(strings.TrimSpace(string(log)), 1000)
+	return slices.ContainsFunc(nodes.Items, func(n corev1.Node) bool { return n.Name == name }), nil
 }

@@ -5,6 +5,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -17,53 +19,75 @@ const ProgramTime = 20 * time.Second
 
 // Program is a learner's program, ready to be put into a pod.
 type Program struct {
-	Name  string // as in the submission
-	bytes []byte
-	shell bool
+	Name   string // as in the submission
+	bytes  []byte
+	script bool // for the image's sh
 }
 
-// Program finds dir/stem.sh or dir/stem.go and compiles the latter.
+// Program finds a program of the submission, dir/stem.sh or dir/stem.go, and
+// compiles the latter.
 func (e *Env) Program(ctx context.Context, dir, stem string) (*Program, error) {
-	sh, goFile := dir+"/"+stem+".sh", dir+"/"+stem+".go"
-	hasShell, hasGo := e.Submission.Has(sh), e.Submission.Has(goFile)
-	want := fmt.Sprintf("a program, %s or %s", sh, goFile)
-	switch {
-	case hasShell && hasGo:
-		return nil, &Failure{Want: want, Got: "both, so it is not gradable", Hint: "Keep the one that you want to hand in and move the other away."}
-	case hasShell:
-		text, err := e.Submission.Text(sh)
-		return &Program{Name: sh, bytes: text, shell: true}, err
-	case hasGo:
-		text, err := e.Submission.Text(goFile)
-		if err != nil {
-			return nil, err
+	names := File{Name: stem, Form: ProgramFile}.Names()
+	var paths, found []string
+	for _, name := range names {
+		paths = append(paths, path.Join(dir, name))
+		if e.Submission.Has(path.Join(dir, name)) {
+			found = append(found, path.Join(dir, name))
 		}
-		compiled, err := e.Compiler.Compile(ctx, goFile, text)
-		return &Program{Name: goFile, bytes: compiled}, err
 	}
-	return nil, &Failure{Want: want, Got: "neither", Hint: fmt.Sprintf("Write one of the two; a starter is in labs/lab-%s-*/starter.", labNumber(sh))}
+	want := "a program, " + strings.Join(paths, " or ")
+	switch len(found) {
+	case 0:
+		return nil, e.Submission.Missing(want, dir, names...)
+	case 1:
+	default:
+		return nil, &Failure{Want: want, Got: "both, so neither is judged", Hint: "Keep the one that you want to hand in and move the other one away."}
+	}
+	name := found[0]
+	text, err := e.Submission.Text(name)
+	if err != nil {
+		return nil, err
+	}
+	if path.Ext(name) == ".sh" {
+		return &Program{Name: name, bytes: text, script: true}, nil
+	}
+	compiled, err := e.Compiler.Compile(ctx, name, text)
+	if failure, learners := AsFailure(err); learners {
+		for _, other := range e.Submission.files(dir) {
+			if other != path.Base(name) && path.Ext(other) == ".go" {
+				failure.Hint = fmt.Sprintf("%s is not compiled: put everything into %s.", other, path.Base(name))
+				break
+			}
+		}
+	}
+	return &Program{Name: name, bytes: compiled}, err
 }
 
 // Run is how one run of a program went.
 type Run struct {
-	Program    string
+	Program    *Program
 	Stdout     string
-	Stderr     string
+	Stderr     string // with the program's name in the submission for its path in the pod
 	ExitStatus int
-	TimedOut   bool // it was killed after ProgramTime
-	TooMuch    bool // it was killed for writing more than MaxOutput
-	Killed     bool // the node killed it before, for the memory it took
-	Left       bool // it ended, and what it had started was still running
-	Gone       bool // the shell that ran it was killed from inside
+
+	TimedOut      bool // it was killed after ProgramTime
+	OutputTooLong bool // it was killed for writing more than MaxOutput
+	OutOfMemory   bool // the node killed it
+	LeftProcesses bool // it ended, and what it had started was still running
+	ShellKilled   bool // the shell that ran it was killed from inside
 }
+
+// The wrapper stores a program under this name in a directory that it can
+// write to.
+const storedAs = ".program"
 
 // wrapper takes a program from standard input ($1 bytes), runs it ($3 is its
 // interpreter, if any) and marks the end of both streams with a word that was
 // not there before, so that a truncated stream is never taken for a short one.
 // $4 is set where all that the program leaves running may be killed; then the
-// status is -1 if anything was running after a moment of grace. It is looked
-// for without a fork, which may be impossible then; what has ended and was not
-// reaped does not count, nor does timeout's own watcher, which lingers.
+// status is -1 if anything was running after a moment of grace. It looks for
+// processes without a fork, which may be impossible then; what has ended and
+// was not reaped does not count, nor does timeout's own watcher, which lingers.
 const wrapper = `
 running() {
 	for o in /proc/[0-9]*; do
@@ -74,7 +98,7 @@ running() {
 	return 1
 }
 d=/tmp; [ -w "$d" ] || d=/dev/shm
-p="$d/.program"
+p="$d/` + storedAs + `"
 { head -c "$1" > "$p" && chmod 755 "$p"; } || exit 97
 timeout -s KILL "$5" $3 "$p" </dev/null
 s=$?
@@ -89,11 +113,11 @@ printf '%s %d\n' "$2" "$s" >&2
 printf '%s %d\n' "$2" "$s"
 `
 
-// sigkilled is a shell's word for a program that was ended by SIGKILL.
+// sigkilled is a shell's status of a program that was ended by SIGKILL.
 const sigkilled = 128 + 9
 
-// noPlace is the wrapper's exit status where it could not store the program.
-const noPlace = 97
+// notStored is the wrapper's exit status where it could not store the program.
+const notStored = 97
 
 // RunIn runs a program in one of a caller's containers.
 func (e *Env) RunIn(ctx context.Context, c *Caller, container string, p *Program) (*Run, error) {
@@ -101,10 +125,10 @@ func (e *Env) RunIn(ctx context.Context, c *Caller, container string, p *Program
 		return nil, err
 	}
 	run, err := e.run(ctx, c.Namespace, c.Name, container, p, "kill")
-	if err == nil && (run.Ended() != nil) {
+	if err == nil && run.Ended() != nil {
 		bounded, cancel := context.WithTimeout(ctx, 5*time.Second)
 		defer cancel()
-		_, _, _, _ = e.Exec(bounded, c.Namespace, c.Name, container, nil, "kill", "-9", "-1") // its end is what is wanted
+		_, _, _, _ = e.Exec(bounded, c.Namespace, c.Name, container, nil, "kill", "-9", "-1") // it kills its own exec too, so no result says anything
 	}
 	return run, err
 }
@@ -112,7 +136,7 @@ func (e *Env) RunIn(ctx context.Context, c *Caller, container string, p *Program
 // RunInPod runs a program in a pod of the learner's, and leaves the pod's own
 // processes alone.
 func (e *Env) RunInPod(ctx context.Context, pod, container string, p *Program) (*Run, error) {
-	return e.run(ctx, e.Namespaces.Home, pod, container, p, "")
+	return e.run(ctx, e.Namespaces.Home(), pod, container, p, "")
 }
 
 func (e *Env) run(ctx context.Context, namespace, pod, container string, p *Program, kill string) (*Run, error) {
@@ -120,43 +144,49 @@ func (e *Env) run(ctx context.Context, namespace, pod, container string, p *Prog
 	defer cancel()
 	end := string(uuid.NewUUID())
 	interpreter := ""
-	if p.shell {
+	if p.script {
 		interpreter = "sh"
 	}
 	began := time.Now()
 	stdout, stderr, status, err := e.execUntil(bounded, end, namespace, pod, container, p.bytes,
 		"sh", "-c", wrapper, "sh", strconv.Itoa(len(p.bytes)), end, interpreter, kill, strconv.Itoa(int(ProgramTime.Seconds())))
 
-	run := &Run{Program: p.Name}
 	out, exit, complete := cutEnd(stdout, end)
 	errs, _, _ := cutEnd(stderr, end)
-	run.Stdout, run.Stderr, run.ExitStatus = string(out), string(errs), exit
+	run := &Run{Program: p, Stdout: string(out), Stderr: p.renamed(string(errs)), ExitStatus: exit}
 	switch {
 	case complete:
 		run.TimedOut = exit == sigkilled && time.Since(began) >= ProgramTime
-		run.Killed = exit == sigkilled && !run.TimedOut
-		run.Left = exit < 0
-	case errors.Is(err, errTooMuch):
-		run.TooMuch = true
+		run.OutOfMemory = exit == sigkilled && !run.TimedOut
+		run.LeftProcesses = exit < 0
+	case errors.Is(err, errOutputTooLong):
+		run.OutputTooLong = true
 	case ctx.Err() != nil:
 		return nil, ctx.Err()
 	case bounded.Err() != nil:
 		run.TimedOut = true
 	case err != nil:
 		return nil, err
-	case status == noPlace:
+	case status == notStored:
 		return nil, &Failure{
-			Want: fmt.Sprintf("a place for %s in pod %s", p.Name, pod),
+			Want: fmt.Sprintf("a directory in pod %s that %s can be written to", pod, p.Name),
 			Got:  "neither /tmp nor /dev/shm can be written to: " + Printable(strings.TrimSpace(run.Stderr), 200),
 			Hint: "Leave /tmp writable in the pod, or mount an emptyDir there.",
 		}
 	case status != 0:
-		run.Gone = true
+		run.ShellKilled = true
 	default:
-		return nil, fmt.Errorf("running %s in pod %s: its output broke off; try again", p.Name, pod)
+		return nil, fmt.Errorf("running %s in pod %s: its output broke off", p.Name, pod)
 	}
 	e.Saw(run.Evidence())
 	return run, nil
+}
+
+// renamed is a text of the shell's with the program's own name for the path
+// that the wrapper stored it at.
+func (p *Program) renamed(text string) string {
+	name := path.Base(p.Name)
+	return strings.NewReplacer("/tmp/"+storedAs, name, "/dev/shm/"+storedAs, name).Replace(text)
 }
 
 // Evidence is what the program left behind, safe to show.
@@ -177,20 +207,22 @@ func cutEnd(stream []byte, end string) (before []byte, status int, found bool) {
 	return stream[:at], status, err == nil
 }
 
-// Ended fails a program that had to be ended.
+// Ended fails a program that did not end by itself, or left something running.
 func (r *Run) Ended() error {
-	want := fmt.Sprintf("%s ends by itself within %s", r.Program, ProgramTime)
+	fail := func(got, hint string) error {
+		return &Failure{Want: fmt.Sprintf("%s ends by itself within %s", r.Program.Name, ProgramTime), Got: got, Hint: hint}
+	}
 	switch {
 	case r.TimedOut:
-		return &Failure{Want: want, Got: "it was still running and was killed", Hint: "Look for a loop that never ends, or a request without a time limit (curl --max-time 10)."}
-	case r.TooMuch:
-		return &Failure{Want: want, Got: fmt.Sprintf("it wrote more than %d bytes and was killed", MaxOutput), Hint: "Print what is asked for, once."}
-	case r.Killed:
-		return &Failure{Want: want, Got: "it was killed by the node, as happens to what takes more than 256 MiB of memory", Hint: "Keep no more than the answer in memory, and start no more processes than you need."}
-	case r.Left:
-		return &Failure{Want: want, Got: "it ended and left processes running behind it", Hint: "Wait for what the program starts, or start nothing in the background."}
-	case r.Gone:
-		return &Failure{Want: want, Got: "it killed the shell that ran it", Hint: "End with exit; kill nothing but what the program started."}
+		return fail("it was still running and was killed", "Look for a loop that never ends, or a request without a time limit (curl --max-time 10).")
+	case r.OutputTooLong:
+		return fail(fmt.Sprintf("it wrote more than %d MiB and was killed", MaxOutput>>20), "Print only what is asked for, once.")
+	case r.OutOfMemory:
+		return fail("it was killed, most likely for exceeding its 256 MiB memory limit", "Keep no more than the answer in memory, and start no more processes than you need.")
+	case r.LeftProcesses:
+		return fail("it ended and left processes running", "Wait for what the program starts, or start nothing in the background.")
+	case r.ShellKilled:
+		return fail("it killed the shell that ran it", "End with exit, and kill only what the program started.")
 	}
 	return nil
 }
@@ -201,16 +233,28 @@ func (r *Run) FirstLine() string {
 	return strings.TrimSpace(line)
 }
 
-// Told is what a program reported, for the Got of a failure.
-func (r *Run) Told() string {
-	told := fmt.Sprintf("exit status %d", r.ExitStatus)
+// Describe is what a program reported, for the Got of a failure.
+func (r *Run) Describe() string {
+	reported := fmt.Sprintf("exit status %d", r.ExitStatus)
 	if line := r.FirstLine(); line != "" {
-		told += ", first line " + quote(line)
+		reported += ", first line " + quote(line)
 	} else {
-		told += ", nothing on the first line of stdout"
+		reported += ", nothing on the first line of stdout"
 	}
-	if message := strings.TrimSpace(r.Stderr); message != "" {
-		told += ", on stderr " + quote(message)
+	if message := r.Message(); message != "" {
+		reported += ", on stderr " + message
 	}
-	return told
+	return reported
+}
+
+// stamp is the date and time with which Go's log begins a line.
+var stamp = regexp.MustCompile(`^\d{4}/\d\d/\d\d \d\d:\d\d:\d\d `)
+
+// Message is the first line of standard error, quoted and the same at each run.
+func (r *Run) Message() string {
+	line, _, _ := strings.Cut(strings.TrimSpace(r.Stderr), "\n")
+	if line = stamp.ReplaceAllString(line, ""); line == "" {
+		return ""
+	}
+	return quote(line)
 }

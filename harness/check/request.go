@@ -7,7 +7,7 @@ import (
 	auditv1 "k8s.io/apiserver/pkg/apis/audit/v1"
 )
 
-// Request is one request as the API server's audit log tells it. The names of
+// Request is one request as the API server's audit log records it. The names of
 // the JSON fields follow the audit event's (audit.k8s.io/v1).
 type Request struct {
 	User         string   `json:"user"`
@@ -31,19 +31,31 @@ type Request struct {
 
 // String is the request in one line: who, verb, resource, namespace, code, decision.
 func (r Request) String() string {
-	what := r.Resource
+	line := fmt.Sprintf("%s → %d", r.asked(), r.Code)
+	if r.Decision != "" {
+		line += " " + r.Decision
+	}
+	return Printable(line, 400)
+}
+
+// asked is the request without its answer.
+func (r Request) asked() string {
+	who, what := r.User, r.Resource
+	if who == "" {
+		who = "a caller that the server does not know"
+	}
 	if what == "" {
 		what = r.URI
 	}
 	if r.Namespace != "" {
 		what += " in " + r.Namespace
 	}
-	line := fmt.Sprintf("%s: %s %s → %d", r.User, r.Verb, what, r.Code)
-	if r.Decision != "" {
-		line += " " + r.Decision
-	}
-	return Printable(line, 400)
+	return Printable(fmt.Sprintf("%s: %s %s", who, r.Verb, what), 380)
 }
+
+// maxField bounds what a caller can write into a request: its URI and the
+// names in it.
+const maxField = 1 << 10
 
 // RequestOf is the part of an audit event that verdicts rest on.
 func RequestOf(event auditv1.Event) Request {
@@ -51,7 +63,7 @@ func RequestOf(event auditv1.Event) Request {
 		User:         event.User.Username,
 		Groups:       event.User.Groups,
 		Verb:         event.Verb,
-		URI:          event.RequestURI,
+		URI:          Printable(event.RequestURI, maxField),
 		Decision:     event.Annotations["authorization.k8s.io/decision"],
 		Reason:       event.Annotations["authorization.k8s.io/reason"],
 		PodUID:       first(event.User.Extra["authentication.kubernetes.io/pod-uid"]),
@@ -61,10 +73,11 @@ func RequestOf(event auditv1.Event) Request {
 		Time:         event.RequestReceivedTimestamp.UTC().Format(time.RFC3339Nano),
 	}
 	if ref := event.ObjectRef; ref != nil {
-		r.Resource, r.Namespace, r.Name = ref.Resource, ref.Namespace, ref.Name
+		r.Resource, r.Namespace, r.Name = ref.Resource, Printable(ref.Namespace, maxField), Printable(ref.Name, maxField)
 		if ref.Subresource != "" {
 			r.Resource += "/" + ref.Subresource
 		}
+		r.Resource = Printable(r.Resource, maxField)
 	}
 	if event.ResponseStatus != nil {
 		r.Code, r.StatusReason = event.ResponseStatus.Code, string(event.ResponseStatus.Reason)
@@ -80,4 +93,9 @@ func first[T ~[]string](values T) string {
 		return ""
 	}
 	return values[0]
+}
+
+// size is about what the request takes in memory.
+func (r Request) size() int {
+	return 512 + len(r.URI) + len(r.Resource) + len(r.Namespace) + len(r.Name)
 }

@@ -8,38 +8,79 @@ import (
 	"io/fs"
 	"os"
 	"path"
+	"path/filepath"
 	"unicode/utf8"
+
+	"rolecall/harness/next"
 )
 
 // MaxFile is how large a file of a submission may be, in bytes.
 const MaxFile = 1 << 20
 
+// Asked is what a lab asks for in its folder of a submission.
+type Asked struct {
+	Files   []File
+	Starter fs.FS  // the files that learners begin with; may be nil
+	Source  string // where the starter is in the repository
+}
+
 // Submission is a learner's directory. Nothing outside of it can be read
 // through it, symbolic links included.
 type Submission struct {
-	root *os.Root
+	root  *os.Root
+	asked map[string]Asked // by lab folder
 }
 
-// OpenSubmission opens a directory. The error is for the person who named it.
-func OpenSubmission(dir string) (*Submission, error) {
+const nameIt = "name the directory that holds the lab folders, with SUBMISSION=dir"
+
+// OpenSubmission opens a directory; asked is what labs ask for, by lab folder.
+// The error is for the person who named the directory.
+func OpenSubmission(dir string, asked map[string]Asked) (*Submission, error) {
 	info, err := os.Stat(dir)
 	if err == nil && !info.IsDir() {
-		return nil, fmt.Errorf("opening submission %s: it is a file; name the directory that holds lab-1 … lab-5 with SUBMISSION=dir", dir)
+		return nil, next.Errorf(nameIt, "opening submission %s: it is a file", dir)
 	}
 	root, err := os.OpenRoot(dir)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("opening submission %s: no such directory; name one with SUBMISSION=dir, or type make lab-1 to get the starters in work/", dir)
+		return nil, next.Errorf(nameIt, "opening submission %s: no such directory", dir)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("opening submission: %w; name a directory that you may read with SUBMISSION=dir", err)
+		return nil, next.Errorf("name a directory that you may read, with SUBMISSION=dir", "opening submission: %w", err)
 	}
-	return &Submission{root: root}, nil
+	s := &Submission{root: root, asked: asked}
+	if s.isLab(dir) {
+		root.Close()
+		return nil, next.Errorf("name the folder above it, with SUBMISSION="+filepath.Dir(filepath.Clean(dir)), "opening submission %s: it is the folder of one lab", dir)
+	}
+	return s, nil
+}
+
+// isLab reports whether the directory is a lab's folder rather than the folder
+// that holds those.
+func (s *Submission) isLab(dir string) bool {
+	absolute, err := filepath.Abs(dir)
+	if err != nil {
+		return false
+	}
+	for folder := range s.asked {
+		if s.Has(folder) {
+			return false
+		}
+	}
+	for _, file := range s.asked[filepath.Base(absolute)].Files {
+		for _, name := range file.Names() {
+			if s.Has(name) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // Close releases the directory.
 func (s *Submission) Close() error { return s.root.Close() }
 
-// Has tells whether something stands under that name, of whatever kind.
+// Has reports whether there is anything of that name.
 func (s *Submission) Has(name string) bool {
 	_, err := s.root.Lstat(name)
 	return err == nil
@@ -51,15 +92,16 @@ func (s *Submission) Text(name string) ([]byte, error) {
 	want := "the text file " + name
 	fail := func(got, hint string) error { return &Failure{Want: want, Got: got, Hint: hint} }
 
-	if folder, err := s.root.Stat(path.Dir(name)); s.Has(path.Dir(name)) && (err != nil || !folder.IsDir()) {
-		return nil, &Failure{Want: "the folder " + path.Dir(name), Got: "something that is no folder inside the submission", Hint: "Make it a folder; links that lead out of the submission are not followed."}
+	folder := path.Dir(name)
+	if info, err := s.root.Stat(folder); s.Has(folder) && (err != nil || !info.IsDir()) {
+		return nil, &Failure{Want: "the folder " + folder, Got: "something that is not a folder inside the submission", Hint: "Make it a folder; links that lead out of the submission are not followed."}
 	}
 	info, err := s.root.Stat(name)
 	switch {
 	case errors.Is(err, fs.ErrNotExist) && s.Has(name):
-		return nil, fail("a symbolic link that leads nowhere", "Replace the link by the file itself.")
+		return nil, fail("a symbolic link that leads nowhere", "Replace the link with the file itself.")
 	case errors.Is(err, fs.ErrNotExist):
-		return nil, fail("no such file", fmt.Sprintf("Write %s; a starter is in labs/lab-%s-*/starter.", name, labNumber(name)))
+		return nil, s.Missing(want, folder, path.Base(name))
 	case err != nil && s.Has(name):
 		return nil, fail("something that cannot be opened inside the submission", "Use a regular file; links that lead out of the submission are not followed.")
 	case err != nil:
@@ -67,9 +109,9 @@ func (s *Submission) Text(name string) ([]byte, error) {
 	case info.IsDir():
 		return nil, fail("a folder", "Put the file itself there, not a folder of that name.")
 	case !info.Mode().IsRegular():
-		return nil, fail("something that is not a regular file", "Replace it by a regular file.")
+		return nil, fail("something that is not a regular file", "Replace it with a regular file.")
 	case info.Size() > MaxFile:
-		return nil, fail(fmt.Sprintf("%d bytes", info.Size()), fmt.Sprintf("A file may have %d bytes at the most; check that this is the file that you meant.", MaxFile))
+		return nil, fail(fmt.Sprintf("%d bytes", info.Size()), fmt.Sprintf("A file may have %d bytes at most; check that this is the file that you meant.", MaxFile))
 	}
 
 	f, err := s.root.Open(name)
@@ -81,8 +123,7 @@ func (s *Submission) Text(name string) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading %s of the submission: %w", name, err)
 	}
-	text = bytes.TrimPrefix(text, []byte("\xef\xbb\xbf"))
-	text = bytes.ReplaceAll(text, []byte("\r\n"), []byte("\n"))
+	text = plain(text)
 	switch {
 	case len(text) > MaxFile:
 		return nil, fail("a file that grows while it is read", "Hand in a regular file that nothing writes to.")
@@ -94,9 +135,37 @@ func (s *Submission) Text(name string) ([]byte, error) {
 	return text, nil
 }
 
-// labNumber is the 3 of lab-3/call.sh.
-func labNumber(name string) string {
-	var n string
-	fmt.Sscanf(path.Dir(name), "lab-%s", &n)
-	return n
+// plain drops a byte-order mark and makes Windows line ends plain ones.
+func plain(text []byte) []byte {
+	return bytes.ReplaceAll(bytes.TrimPrefix(text, []byte("\xef\xbb\xbf")), []byte("\r\n"), []byte("\n"))
+}
+
+// Unchanged reports whether a file is still the lab's starter.
+func (s *Submission) Unchanged(name string) bool {
+	starter := s.asked[path.Dir(name)].Starter
+	if starter == nil {
+		return false
+	}
+	begun, err := fs.ReadFile(starter, path.Base(name))
+	if err != nil {
+		return false
+	}
+	text, err := s.Text(name)
+	return err == nil && bytes.Equal(bytes.TrimSpace(text), bytes.TrimSpace(plain(begun)))
+}
+
+// Explain gives a failure its plainest explanation, where it holds: the file
+// is still the lab's starter. Any other error stays as it is.
+func (s *Submission) Explain(err error, file string) error {
+	failure, learners := AsFailure(err)
+	if !learners || !s.Unchanged(file) {
+		return err
+	}
+	explained := *failure
+	explained.Hint = file + " is still the unchanged starter: edit it in your submission"
+	if source := s.asked[path.Dir(file)].Source; source != "" {
+		explained.Hint += ", not in " + source
+	}
+	explained.Hint += "."
+	return &explained
 }

@@ -1,28 +1,48 @@
 package check
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
-	"strings"
 	"testing"
+	"testing/fstest"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"rolecall/harness/next"
 )
+
+// asked is what two made-up labs ask for.
+func asked() map[string]Asked {
+	return map[string]Asked{
+		"lab-1": {
+			Files:   []File{{Name: "pod.yaml", Form: ManifestFile}},
+			Starter: fstest.MapFS{"pod.yaml": {Data: []byte("kind: Pod # TODO\n")}},
+			Source:  "labs/lab-1-pod/starter",
+		},
+		"lab-2": {Files: []File{{Name: "call", Form: ProgramFile}, {Name: "answer.yaml", Form: AnswersFile}}, Source: "labs/lab-2-call/starter"},
+	}
+}
 
 // lay writes files into a new submission and opens it.
 func lay(t *testing.T, files map[string]string) *Submission {
 	t.Helper()
 	dir := t.TempDir()
+	write(t, dir, files)
+	s, err := OpenSubmission(dir, asked())
+	require.NoError(t, err)
+	t.Cleanup(func() { s.Close() })
+	return s
+}
+
+func write(t *testing.T, dir string, files map[string]string) {
+	t.Helper()
 	for name, text := range files {
 		file := filepath.Join(dir, name)
 		require.NoError(t, os.MkdirAll(filepath.Dir(file), 0o755))
 		require.NoError(t, os.WriteFile(file, []byte(text), 0o644))
 	}
-	s, err := OpenSubmission(dir)
-	require.NoError(t, err)
-	t.Cleanup(func() { s.Close() })
-	return s
 }
 
 func TestTextTakesWhatEditorsWrite(t *testing.T) {
@@ -58,7 +78,7 @@ func TestTextRefusesInASentence(t *testing.T) {
 			dir := t.TempDir()
 			require.NoError(t, os.Mkdir(filepath.Join(dir, "lab-1"), 0o755))
 			test.make(t, filepath.Join(dir, "lab-1", "pod.yaml"))
-			s, err := OpenSubmission(dir)
+			s, err := OpenSubmission(dir, asked())
 			require.NoError(t, err)
 			defer s.Close()
 			_, err = s.Text("lab-1/pod.yaml")
@@ -81,69 +101,49 @@ func TestLabThatIsNoFolder(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
 			require.NoError(t, make(filepath.Join(dir, "lab-1")))
-			s, err := OpenSubmission(dir)
+			s, err := OpenSubmission(dir, asked())
 			require.NoError(t, err)
 			defer s.Close()
 			_, err = s.Text("lab-1/pod.yaml")
 			failure, learners := AsFailure(err)
 			require.True(t, learners, "%v", err)
-			assert.Contains(t, failure.Got, "no folder")
+			assert.Contains(t, failure.Got, "not a folder")
 		})
 	}
 }
 
-func TestOpenSubmissionNamesTheNextCommand(t *testing.T) {
-	_, err := OpenSubmission(filepath.Join(t.TempDir(), "nowhere"))
-	assert.ErrorContains(t, err, "SUBMISSION=dir")
-	file := filepath.Join(t.TempDir(), "file")
-	require.NoError(t, os.WriteFile(file, []byte("x"), 0o644))
-	_, err = OpenSubmission(file)
-	assert.ErrorContains(t, err, "it is a file")
-}
-
-func TestManifest(t *testing.T) {
-	for name, test := range map[string]struct {
-		text, got string
-		objects   int
-	}{
-		"one":                  {text: "apiVersion: v1\nkind: Pod\nmetadata: {name: a}\n", objects: 1},
-		"JSON":                 {text: `{"apiVersion":"v1","kind":"Pod","metadata":{"name":"a"}}`, objects: 1},
-		"a leading ---":        {text: "---\n# a pod\n---\napiVersion: v1\nkind: Pod\n", objects: 1},
-		"two":                  {text: "apiVersion: v1\nkind: Pod\n---\napiVersion: v1\nkind: Pod\n", objects: 2},
-		"comments only":        {text: "# nothing\n---\n", got: "no object"},
-		"duplicate key":        {text: "apiVersion: v1\nkind: Pod\nspec:\n  a: 1\n  a: 2\n", got: `key "a" already set`},
-		"tab":                  {text: "apiVersion: v1\n\tkind: Pod\n", got: "invalid YAML"},
-		"a list":               {text: "- a\n- b\n", got: "no object"},
-		"a word":               {text: "pod\n", got: "no object"},
-		"no kind":              {text: "apiVersion: v1\nmetadata: {}\n", got: "without apiVersion or kind"},
-		"kind is a number":     {text: "apiVersion: v1\nkind: 3\n", got: "without apiVersion or kind"},
-		"anchors that explode": {text: bomb(), got: "excessive aliasing"},
-		"many":                 {text: strings.Repeat("apiVersion: v1\nkind: Pod\n---\n", 60), got: "more than 50"},
-		"deep":                 {text: strings.Repeat("{a: ", 20000), got: "invalid YAML"},
+func TestOpenSubmissionSaysWhatToDo(t *testing.T) {
+	dir := t.TempDir()
+	write(t, dir, map[string]string{"file": "x", "work/lab-1/pod.yaml": "x", "work/lab-2/call.sh": "x", "lab-1/lab-2/call.sh": "x"})
+	for name, test := range map[string]struct{ says, next string }{
+		"nowhere":    {"no such directory", "SUBMISSION=dir"},
+		"file":       {"it is a file", "SUBMISSION=dir"},
+		"work/lab-1": {"the folder of one lab", "SUBMISSION=" + filepath.Join(dir, "work")},
+		"work/lab-2": {"the folder of one lab", "SUBMISSION=" + filepath.Join(dir, "work")},
 	} {
-		t.Run(name, func(t *testing.T) {
-			e := &Env{Submission: lay(t, map[string]string{"lab-1/pod.yaml": test.text})}
-			objects, err := e.Manifest("lab-1/pod.yaml")
-			if test.got == "" {
-				require.NoError(t, err)
-				assert.Len(t, objects, test.objects)
-				return
-			}
-			failure, learners := AsFailure(err)
-			require.True(t, learners, "%v", err)
-			assert.Contains(t, failure.Got, test.got)
-			assert.Less(t, len(failure.Got), 500)
-		})
+		_, err := OpenSubmission(filepath.Join(dir, name), asked())
+		assert.ErrorContains(t, err, test.says, name)
+		assert.Contains(t, next.Of(err), test.next, name)
+	}
+	for _, fine := range []string{"", "work", "lab-1"} {
+		s, err := OpenSubmission(filepath.Join(dir, fine), asked())
+		require.NoError(t, err, fine)
+		s.Close()
 	}
 }
 
-// bomb is a small YAML text of a thousand million values.
-func bomb() string {
-	text := "a0: &a0 [x,x,x,x,x,x,x,x,x,x]\n"
-	for i := range 9 {
-		text += strings.ReplaceAll(strings.ReplaceAll("aN: &aN [*aM,*aM,*aM,*aM,*aM,*aM,*aM,*aM,*aM,*aM]\n", "N", string(rune('1'+i))), "M", string(rune('0'+i)))
-	}
-	return text
+func TestExplain(t *testing.T) {
+	failure := &Failure{Want: "a Pod", Got: "none", Hint: "look"}
+	ours := errors.New("broken")
+	unchanged := lay(t, map[string]string{"lab-1/pod.yaml": "\xef\xbb\xbfkind: Pod # TODO\r\n"})
+	assert.Equal(t, &Failure{Want: "a Pod", Got: "none", Hint: "lab-1/pod.yaml is still the unchanged starter: edit it in your submission, not in labs/lab-1-pod/starter."},
+		unchanged.Explain(failure, "lab-1/pod.yaml"))
+	assert.Equal(t, "look", failure.Hint)
+	assert.Equal(t, ours, unchanged.Explain(ours, "lab-1/pod.yaml"))
+	assert.NoError(t, unchanged.Explain(nil, "lab-1/pod.yaml"))
+	assert.Equal(t, error(failure), unchanged.Explain(failure, "lab-2/answer.yaml"))
+	changed := lay(t, map[string]string{"lab-1/pod.yaml": "kind: Pod\n"})
+	assert.Equal(t, error(failure), changed.Explain(failure, "lab-1/pod.yaml"))
 }
 
 func TestPrintable(t *testing.T) {

@@ -3,58 +3,121 @@ package check
 import (
 	"context"
 	"fmt"
+	"slices"
+	"strings"
 	"sync"
+	"time"
 
+	"golang.org/x/sync/errgroup"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/client-go/kubernetes"
-	corev1client "k8s.io/client-go/kubernetes/typed/core/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/dynamic"
 
-	"rolecall/harness/cluster"
+	"rolecall/harness/next"
 )
 
-// Sweep deletes the pods, services, roles and role bindings in the lab's
-// namespaces that match. It goes on after an error and returns one of them.
-func Sweep(ctx context.Context, client kubernetes.Interface, places cluster.Namespaces, match metav1.ListOptions) error {
-	now := int64(0)
-	atOnce := metav1.DeleteOptions{GracePeriodSeconds: &now}
-	var tasks []func() error
-	for _, ns := range places.All() {
-		core, rbac := client.CoreV1(), client.RbacV1()
-		tasks = append(tasks,
-			func() error { return core.Pods(ns).DeleteCollection(ctx, atOnce, match) },
-			func() error { return deleteServices(ctx, core.Services(ns), atOnce, match) },
-			func() error { return rbac.RoleBindings(ns).DeleteCollection(ctx, atOnce, match) },
-			func() error { return rbac.Roles(ns).DeleteCollection(ctx, atOnce, match) },
-		)
+// gone bounds the wait until what Sweep deletes is gone.
+const gone = 10 * time.Second
+
+// Sweep deletes the objects of the course's kinds that runs created: all runs,
+// or this one alone where others use the cluster. It returns when they are
+// gone. Pods go without grace: nothing in them is worth waiting for.
+func (e *Env) Sweep(ctx context.Context) error {
+	match := metav1.ListOptions{LabelSelector: RunLabel}
+	if e.Shared {
+		match.LabelSelector += "=" + e.Run
 	}
-	errs := make(chan error, len(tasks))
-	var all sync.WaitGroup
-	for _, task := range tasks { // all at once: a lab waits for it twice
-		all.Go(func() {
-			if err := task(); err != nil && !apierrors.IsNotFound(err) {
-				errs <- err
-			}
+	where, err := e.swept(ctx)
+	if err != nil {
+		return err
+	}
+	where, left, err := sweep(ctx, where, match)
+	if err == nil && len(left) > 0 {
+		_, err = Eventually(ctx, gone, 50*time.Millisecond, func(ctx context.Context) (bool, error) {
+			var err error
+			where, left, err = sweep(ctx, where, match)
+			return len(left) == 0, err
 		})
 	}
-	all.Wait()
-	close(errs)
-	if err := <-errs; err != nil {
-		return fmt.Errorf("deleting what the lab made: %w; type make status; the next lab deletes the rest", err)
+	if err != nil {
+		return next.Errorf("make status", "deleting what the lab created: %w", err)
+	}
+	if len(left) > 0 {
+		return next.Errorf("make reset", "deleting what the lab created: still there after %s: %s", gone, names(left))
 	}
 	return nil
 }
 
-// deleteServices deletes one by one: client-go has no more for services.
-func deleteServices(ctx context.Context, services corev1client.ServiceInterface, options metav1.DeleteOptions, match metav1.ListOptions) error {
-	list, err := services.List(ctx, match)
-	if err != nil {
-		return err
+// swept is where a run may have created objects.
+func (e *Env) swept(ctx context.Context) ([]dynamic.ResourceInterface, error) {
+	if err := e.discover(ctx); err != nil {
+		return nil, err
 	}
-	for _, s := range list.Items {
-		if err := services.Delete(ctx, s.Name, options); err != nil && !apierrors.IsNotFound(err) {
-			return err
+	var where []dynamic.ResourceInterface
+	for _, kind := range e.Kinds {
+		mapping, err := e.mapping(ctx, kind)
+		if err != nil {
+			return nil, err
+		}
+		if !namespaced(mapping) {
+			where = append(where, e.resource(mapping, ""))
+			continue
+		}
+		for _, namespace := range e.Namespaces.Names() {
+			where = append(where, e.resource(mapping, namespace))
 		}
 	}
-	return nil
+	return where, nil
+}
+
+// sweep deletes what matches, and returns what that was and where: there it is
+// worth looking again. Finalizers go too: nothing that they wait for matters.
+func sweep(ctx context.Context, where []dynamic.ResourceInterface, match metav1.ListOptions) (again []dynamic.ResourceInterface, found []unstructured.Unstructured, err error) {
+	var mu sync.Mutex
+	group, ctx := errgroup.WithContext(ctx)
+	for _, resource := range where {
+		group.Go(func() error {
+			list, err := resource.List(ctx, match)
+			if err != nil || len(list.Items) == 0 {
+				return err
+			}
+			mu.Lock()
+			again, found = append(again, resource), append(found, list.Items...)
+			mu.Unlock()
+			for _, object := range list.Items {
+				if err := remove(ctx, resource, object); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}
+	return again, found, group.Wait()
+}
+
+func remove(ctx context.Context, resource dynamic.ResourceInterface, object unstructured.Unstructured) error {
+	err := resource.Delete(ctx, object.GetName(), metav1.DeleteOptions{GracePeriodSeconds: new(int64(0))})
+	if err == nil && len(object.GetFinalizers()) > 0 {
+		_, err = resource.Patch(ctx, object.GetName(), types.MergePatchType, []byte(`{"metadata":{"finalizers":null}}`), metav1.PatchOptions{})
+	}
+	if apierrors.IsNotFound(err) {
+		return nil
+	}
+	return err
+}
+
+// names are objects for a message.
+func names(objects []unstructured.Unstructured) string {
+	var words []string
+	for _, o := range objects {
+		word := fmt.Sprintf("%s %s", o.GetKind(), o.GetName())
+		if o.GetNamespace() != "" {
+			word += " in " + o.GetNamespace()
+		}
+		words = append(words, word)
+	}
+	slices.Sort(words)
+	return Printable(strings.Join(words, ", "), 500)
 }

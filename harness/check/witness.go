@@ -2,31 +2,31 @@ package check
 
 import (
 	"context"
-	"errors"
 	"strings"
+
+	"rolecall/harness/next"
 )
 
-// ErrNoAuditLog is why a check that needs the audit log cannot be made.
-var ErrNoAuditLog = errors.New("reading the audit log: this cluster gives none, and without it nothing proves a call; use CLUSTER=kind")
+// ErrNoAuditLog is why a check that needs the audit log cannot run.
+var ErrNoAuditLog = next.Errorf("use CLUSTER=kind or CLUSTER=embedded", "reading the audit log: this cluster has none, and nothing else proves a call")
 
 // maxShown bounds the requests kept as evidence for one check.
 const maxShown = 5
 
-// Witness returns what the API server answered while do ran. Without an audit
-// log it still runs it, and returns nothing: a check that rests on requests
-// asks for NeedsAudit first.
+// Witness returns what the API server answered while do ran, which must not
+// call Witness itself. Without an audit log it returns nothing: a check that
+// rests on requests asks for NeedsAudit first.
 func (e *Env) Witness(ctx context.Context, do func() error) (Requests, error) {
 	if e.Audit == nil {
 		return nil, do()
 	}
-	mark, err := e.Audit.Mark(ctx)
-	if err != nil {
+	if err := e.Audit.Mark(ctx); err != nil {
 		return nil, err
 	}
 	if err := do(); err != nil {
 		return nil, err
 	}
-	return e.Audit.Since(ctx, mark)
+	return e.Audit.Since(ctx)
 }
 
 // NeedsAudit is ErrNoAuditLog on a cluster that gives no audit log.
@@ -97,7 +97,7 @@ func (rs Requests) Evidence() []Evidence {
 	return evidence
 }
 
-// Summary tells in a line what was seen instead of what was wanted.
+// Summary is what was seen instead of what was wanted, in one line.
 func (rs Requests) Summary() string {
 	if len(rs) == 0 {
 		return "no request from the pod at all"

@@ -1,0 +1,100 @@
+package check
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+)
+
+// Answer is one key that a file of answers must have.
+type Answer struct {
+	Key   string
+	Right []string // the values that are right
+	Hint  string   // for another value
+}
+
+// Answers compares a learner's file of answers, a flat map of strings, with
+// what is right, as source has it ("as in the refusal"). The failure names all
+// wrong keys at once, in the order of expected.
+func (e *Env) Answers(file, source string, expected ...Answer) error {
+	documents, err := e.YAML(file)
+	if err != nil {
+		return err
+	}
+	keys := make([]string, len(expected))
+	for i, answer := range expected {
+		keys[i] = answer.Key
+	}
+	fail := func(got, hint string) error {
+		return &Failure{Want: file + " with the keys " + list(keys) + " and no other", Got: got, Hint: hint}
+	}
+	if len(documents) != 1 {
+		return fail(fmt.Sprintf("%d documents", len(documents)), "Write a line of the form key: value for each key, and no line of ---.")
+	}
+	given, isMap := documents[0].(map[string]any)
+	if _, isList := documents[0].([]any); isList {
+		return fail("a list", "Write key: value without dashes.")
+	}
+	if !isMap {
+		return fail("text without keys", "Write key: value, with a space after the colon.")
+	}
+
+	var wrong, got []string
+	var hint string
+	for _, answer := range expected {
+		if found, advice := answer.compare(given); found != "" {
+			wrong, got, hint = append(wrong, answer.Key), append(got, found), advice
+		}
+	}
+	if len(wrong) > 0 {
+		if len(wrong) > 1 {
+			hint = "Go through them one by one, each with its question in the lab's text."
+		}
+		return &Failure{Want: list(wrong) + " " + source, Got: strings.Join(got, "; "), Hint: hint}
+	}
+	maps.DeleteFunc(given, func(key string, _ any) bool { return slices.Contains(keys, key) })
+	if len(given) == 0 {
+		return nil
+	}
+	for _, key := range slices.Sorted(maps.Keys(given)) {
+		got = append(got, quote(key))
+	}
+	return fail("also "+list(got), "Remove what is not asked for.")
+}
+
+// compare returns what was found in place of a right answer, and what to do
+// about it, or "".
+func (a Answer) compare(given map[string]any) (found, hint string) {
+	value, there := given[a.Key]
+	if !there {
+		for _, key := range slices.Sorted(maps.Keys(given)) {
+			if strings.EqualFold(key, a.Key) {
+				return "the key " + quote(key) + " for " + a.Key, "Capitals count: write " + a.Key + "."
+			}
+		}
+		return "no key " + a.Key, "Add the line " + a.Key + ": and your answer."
+	}
+	text, isString := value.(string)
+	switch text = strings.TrimSpace(text); {
+	case value == nil:
+		return a.Key + " without a value", "Write the answer after the colon and a space."
+	case !isString:
+		return a.Key + ": " + Printable(fmt.Sprint(value), 60) + ", which is not a string", "Write one word or name; put it in quotes if it looks like a number."
+	case slices.Contains(a.Right, text):
+		return "", ""
+	}
+	found = a.Key + ": " + quote(text)
+	if slices.ContainsFunc(a.Right, func(right string) bool { return strings.EqualFold(text, right) }) {
+		return found + " (capitals count)", "Write it with the capitals that the API server uses."
+	}
+	return found, a.Hint
+}
+
+// list is words in a sentence: "a, b and c".
+func list(words []string) string {
+	if len(words) < 2 {
+		return strings.Join(words, "")
+	}
+	return strings.Join(words[:len(words)-1], ", ") + " and " + words[len(words)-1]
+}

@@ -1,0 +1,254 @@
+package check
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+)
+
+// maxObjects is how many objects a learner's manifest may hold.
+const maxObjects = 50
+
+// Wanted is what a manifest of the learner's must hold.
+type Wanted struct {
+	File       string
+	Want       string                    // for a message: "exactly one object, a Pod, in the namespace default"
+	One        bool                      // exactly one object
+	Kinds      []schema.GroupVersionKind // that it may hold
+	Namespaces map[string]string         // that objects may be in: as a learner writes them, and as they are called here
+	Hint       string                    // for an object of another kind
+}
+
+// Objects reads a manifest, YAML or JSON, and returns its objects as they may
+// be created: in a namespace of this cluster, the learner's own where they name
+// none, and marked as made by this run. A List is the objects in it. What only
+// a server sets is dropped. What is wrong is a *Failure.
+func (e *Env) Objects(ctx context.Context, w Wanted) ([]*unstructured.Unstructured, error) {
+	objects, err := e.manifest(w.File)
+	if err != nil {
+		return nil, err
+	}
+	if w.One && len(objects) != 1 {
+		return nil, w.fail(fmt.Sprintf("%d objects (%s)", len(objects), kinds(objects)), "Keep the one that is asked for; a line --- starts another object.")
+	}
+	seen := map[string]bool{}
+	for _, object := range objects {
+		if err := e.prepare(ctx, w, object); err != nil {
+			return nil, err
+		}
+		id := object.GetKind() + " " + object.GetName()
+		if in := object.GetNamespace(); in != "" {
+			id += " in " + in
+		}
+		if object.GetName() != "" && seen[id] {
+			return nil, w.fail("two objects "+id, "The second would replace the first: give it another name.")
+		}
+		seen[id] = true
+	}
+	return objects, nil
+}
+
+func (w Wanted) fail(got, hint string) error {
+	return &Failure{Want: w.Want, Got: Printable(got, 300), Hint: hint}
+}
+
+// prepare makes an object of the learner's ready to be created.
+func (e *Env) prepare(ctx context.Context, w Wanted, object *unstructured.Unstructured) error {
+	kind := object.GroupVersionKind()
+	if !slices.Contains(w.Kinds, kind) {
+		return w.fail(object.GetAPIVersion()+" "+object.GetKind(), w.kindHint(kind))
+	}
+	metadata, isMap := object.Object["metadata"].(map[string]any)
+	if !isMap && object.Object["metadata"] != nil {
+		return w.fail("metadata that is not a map", "Write name: and the object's name on a line below metadata:, indented by two spaces.")
+	}
+	if metadata == nil {
+		metadata = map[string]any{}
+		object.Object["metadata"] = metadata
+	}
+	for _, field := range []string{"name", "generateName", "namespace"} {
+		if value := metadata[field]; !empty(value) {
+			if _, isText := value.(string); !isText {
+				return w.fail(fmt.Sprintf("metadata.%s: %v, which is not text", field, value), "Put it in quotes.")
+			}
+		}
+	}
+	if nameOf(object) == "" {
+		if name, atTop := object.Object["name"]; atTop {
+			return w.fail(fmt.Sprintf("the field name (%v) at the top of a %s", name, kind.Kind), "Indent name under metadata.")
+		}
+		return w.fail("a "+kind.Kind+" without metadata.name", "Give it a name under metadata.")
+	}
+	for _, field := range []string{"finalizers", "ownerReferences"} {
+		if !empty(metadata[field]) {
+			return w.fail("a "+kind.Kind+" with metadata."+field, "Leave metadata."+field+" out: with it the object could outlive the lab, or go before its time.")
+		}
+		delete(metadata, field)
+	}
+	e.dropServerFields(w.File, object, metadata)
+
+	mapping, err := e.mapping(ctx, kind)
+	if err != nil {
+		return err
+	}
+	if namespaced(mapping) {
+		namespace, allowed := w.Namespaces[object.GetNamespace()]
+		switch {
+		case object.GetNamespace() == "":
+			namespace = e.Namespaces.Home()
+		case !allowed:
+			return w.fail("a "+kind.Kind+" in the namespace "+object.GetNamespace(), "Leave metadata.namespace out, or write "+strings.Join(slices.Sorted(maps.Keys(w.Namespaces)), " or ")+".")
+		}
+		metadata["namespace"] = namespace
+	}
+	e.mark(metadata)
+	return nil
+}
+
+// kindHint is what to do about an object of another kind.
+func (w Wanted) kindHint(found schema.GroupVersionKind) string {
+	for _, kind := range w.Kinds {
+		switch {
+		case kind.Kind == found.Kind:
+			return fmt.Sprintf("Write apiVersion: %s for a %s.", kind.GroupVersion(), kind.Kind)
+		case strings.EqualFold(kind.Kind, found.Kind):
+			return fmt.Sprintf("Capitals count: write kind: %s.", kind.Kind)
+		}
+	}
+	return w.Hint
+}
+
+// serverFields are the fields of metadata that only a server sets.
+var serverFields = []string{"uid", "resourceVersion", "generation", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "managedFields", "selfLink"}
+
+// dropServerFields drops what only a server sets, and keeps as evidence that it
+// did: an export by kubectl get is a legitimate answer.
+func (e *Env) dropServerFields(file string, object *unstructured.Unstructured, metadata map[string]any) {
+	var dropped []string
+	drop := func(fields map[string]any, name string) {
+		if !empty(fields[name]) {
+			dropped = append(dropped, name)
+		}
+		delete(fields, name)
+	}
+	for _, name := range serverFields {
+		drop(metadata, name)
+	}
+	drop(object.Object, "status")
+	if len(dropped) > 0 {
+		e.Saw(Evidence{Object: Printable(fmt.Sprintf("%s: dropped from %s %s, because only a server sets it: %s", file, object.GetKind(), nameOf(object), strings.Join(dropped, ", ")), 500)})
+	}
+}
+
+// nameOf is an object's name as its author gave it.
+func nameOf(object *unstructured.Unstructured) string {
+	return cmp.Or(object.GetName(), object.GetGenerateName())
+}
+
+// empty reports whether a field's value says nothing.
+func empty(value any) bool {
+	switch value := value.(type) {
+	case nil:
+		return true
+	case string:
+		return value == ""
+	case []any:
+		return len(value) == 0
+	case map[string]any:
+		return len(value) == 0
+	}
+	return false
+}
+
+// mark labels an object as made by this run. Labels that are not a map stay as
+// they are: the API server refuses them.
+func (e *Env) mark(metadata map[string]any) {
+	if metadata["labels"] == nil {
+		metadata["labels"] = map[string]any{}
+	}
+	if labels, isMap := metadata["labels"].(map[string]any); isMap {
+		labels[RunLabel] = e.Run
+	}
+}
+
+// manifest reads a file of Kubernetes objects.
+func (e *Env) manifest(file string) ([]*unstructured.Unstructured, error) {
+	values, err := e.YAML(file)
+	if err != nil {
+		if failure, learners := AsFailure(err); learners && strings.HasPrefix(failure.Want, "YAML") {
+			failure.Want = "Kubernetes objects in " + file
+		}
+		return nil, err
+	}
+	var objects []*unstructured.Unstructured
+	for _, value := range values {
+		var problem *problem
+		if objects, problem = flatten(objects, value); problem != nil {
+			return nil, &Failure{Want: "Kubernetes objects in " + file, Got: problem.got, Hint: problem.hint}
+		}
+	}
+	if len(objects) == 0 {
+		return nil, &Failure{Want: "Kubernetes objects in " + file, Got: "no object, only comments or blank lines", Hint: "Remove the # in front of the object's lines, or write one."}
+	}
+	return objects, nil
+}
+
+// flatten adds a document's object to objects, or those that it lists.
+func flatten(objects []*unstructured.Unstructured, value any) ([]*unstructured.Unstructured, *problem) {
+	fields, isMap := value.(map[string]any)
+	if !isMap {
+		return nil, notAnObject(value)
+	}
+	object := &unstructured.Unstructured{Object: fields}
+	if object.GetKind() == "" || object.GetAPIVersion() == "" {
+		for _, key := range slices.Sorted(maps.Keys(fields)) {
+			if strings.EqualFold(key, "kind") && key != "kind" || strings.EqualFold(key, "apiVersion") && key != "apiVersion" {
+				return nil, &problem{"the key " + key, "Capitals count: write apiVersion and kind."}
+			}
+		}
+		return nil, &problem{"an object without apiVersion or kind", "Every object starts with apiVersion and kind."}
+	}
+	of, isList := strings.CutSuffix(object.GetKind(), "List")
+	if !isList {
+		if len(objects) == maxObjects {
+			return nil, &problem{fmt.Sprintf("more than %d objects", maxObjects), "Keep what the lab asks for."}
+		}
+		return append(objects, object), nil
+	}
+	items, isSlice := fields["items"].([]any)
+	if !isSlice {
+		return nil, &problem{"a " + Printable(object.GetKind(), 60) + " without items", "Write the object itself."}
+	}
+	for _, item := range items {
+		if fields, isMap := item.(map[string]any); isMap && of != "" && fields["kind"] == nil && fields["apiVersion"] == nil {
+			fields["apiVersion"], fields["kind"] = object.GetAPIVersion(), of
+		}
+		var problem *problem
+		if objects, problem = flatten(objects, item); problem != nil {
+			return nil, problem
+		}
+	}
+	return objects, nil
+}
+
+func notAnObject(value any) *problem {
+	if _, isSlice := value.([]any); isSlice {
+		return &problem{"a list where an object belongs", "Remove the - in front of apiVersion, and one level of indentation."}
+	}
+	return &problem{"a document that is not an object: " + quote(fmt.Sprint(value)), "An object starts with apiVersion, kind and metadata."}
+}
+
+// kinds lists the kinds of objects in their order, for a message.
+func kinds(objects []*unstructured.Unstructured) string {
+	var kinds []string
+	for _, o := range objects {
+		kinds = append(kinds, Printable(o.GetKind(), 60))
+	}
+	return strings.Join(kinds, ", ")
+}

@@ -1,0 +1,89 @@
+package check
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"path"
+	"regexp"
+	"slices"
+
+	"mvdan.cc/sh/v3/syntax"
+)
+
+// Trouble is why a program could not do what it was written for, as far as it
+// can be told from what it wrote to stderr.
+type Trouble struct {
+	What string // "the image has no jq"
+	Hint string
+}
+
+var (
+	// notFound are the messages about a missing command of sh, of BusyBox and
+	// of Go.
+	notFound = regexp.MustCompile(`(?m): ([\w.+-]{1,60}): not found$|can't execute '([\w./+-]{1,60})': No such file|exec: "([\w./+-]{1,60})": executable file not found`)
+	// syntaxError is sh's message about the script itself.
+	syntaxError = regexp.MustCompile(`(?m)^[^\n:]+: (?:line \d+: )?syntax error.*$`)
+	// unexpanded is an Authorization header in single quotes that was meant to
+	// be expanded.
+	unexpanded = regexp.MustCompile(`'[^'\n]*Bearer[^'\n]*\$[({\w][^'\n]*'`)
+)
+
+// bashCommands are commands of bash's own that sh lacks.
+var bashCommands = []string{"declare", "mapfile", "readarray", "shopt", "pushd", "popd", "typeset", "bash"}
+
+// maxParsed bounds what a script can do to the parser that explains its
+// syntax errors.
+const maxParsed = 32 << 10
+
+// Trouble returns the first trouble that the program's stderr tells of, or nil.
+func (r *Run) Trouble() *Trouble {
+	if r.Program.script {
+		if message := syntaxError.FindString(r.Stderr); message != "" {
+			return r.Program.syntaxTrouble(message)
+		}
+	}
+	if match := notFound.FindStringSubmatch(r.Stderr); match != nil {
+		command := path.Base(match[1] + match[2] + match[3])
+		if slices.Contains(bashCommands, command) {
+			return notBash("", command)
+		}
+		return &Trouble{What: "the image has no " + command, Hint: "Do without " + command + ": use only commands that the lab image has."}
+	}
+	return nil
+}
+
+// syntaxTrouble says what is wrong with a script that sh does not understand.
+// sh names the line at which it gave up, often the last one; a parser knows
+// where the quote was opened, and what is bash's.
+func (p *Program) syntaxTrouble(message string) *Trouble {
+	trouble := &Trouble{What: Printable(message, 200), Hint: "Look for a quote, a bracket, or a word such as fi or done that is missing there or above."}
+	if len(p.bytes) > maxParsed {
+		return trouble
+	}
+	var wrong syntax.ParseError
+	var bash syntax.LangError
+	switch {
+	case errors.As(p.parse(syntax.LangBash), &wrong):
+		trouble.What = fmt.Sprintf("%s: line %d: %s", path.Base(p.Name), wrong.Pos.Line(), Printable(wrong.Text, 200))
+	case errors.As(p.parse(syntax.LangPOSIX), &bash):
+		return notBash(fmt.Sprintf("%s: line %d: ", path.Base(p.Name), bash.Pos.Line()), bash.Feature)
+	}
+	return trouble
+}
+
+func (p *Program) parse(language syntax.LangVariant) error {
+	_, err := syntax.NewParser(syntax.Variant(language)).Parse(bytes.NewReader(p.bytes), "")
+	return err
+}
+
+func notBash(where, what string) *Trouble {
+	return &Trouble{
+		What: where + "the image's sh is not bash (" + what + ")",
+		Hint: "Write the script for a POSIX sh, whatever its first line says.",
+	}
+}
+
+// QuotesToken reports whether the program keeps its token from being expanded:
+// the Authorization header is in single quotes.
+func (p *Program) QuotesToken() bool { return p.script && unexpanded.Match(p.bytes) }
