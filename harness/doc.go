@@ -1,35 +1,64 @@
-// Package harness is the engine: it runs steps on a learner's submission in a
-// cluster and says what holds. It knows no lab by name.
+// Package harness is the engine: it runs the labs of a course on a learner's
+// submission, in a cluster, and says which checks hold. It knows no lab; all
+// that it knows of what is taught is in the Course that it is given.
 //
-// # Steps and checks
+// # Course, Lab, Check
 //
-// A Step is an ordered list of Checks that share what its Setup made. A Check
-// is one sentence; its function gets a context and a check.Env, and returns
-// nil where the sentence holds, a *check.Failure where it does not, and any
-// other error where we could not tell. A check names those that it Needs; if
-// one of them did not pass it is skipped, and the others run, so that one
-// mistake costs its own points only.
+// A Course is an ordered list of Labs, with the Scene that they find in a
+// cluster and the texts, starters and solutions that belong to them. It may be
+// divided into Parts that are graded apart, and may have a Story: a lab over
+// the labs of the default part, which runs last. Course.Validate returns what
+// is wrong with a course, Course.Select the labs that a user names.
+//
+// A Lab is an ordered list of Checks that share what its Setup kept. It says
+// which files it asks for and which kinds of object it leaves in a cluster
+// while it runs, so that every one of them can be deleted.
+//
+// A Check is one sentence that holds or does not. Its function is given a
+// context and a check.Env: the cluster, the submission, and the vocabulary of
+// package check. A check names the checks that it Needs and may use what they
+// kept; if one of them did not pass, it is skipped. The others run, so a
+// mistake costs no points but its own.
+//
+// # Run
+//
+// Run runs labs on one submission, a directory, in one cluster.Cluster:
+//
+//	labs, err := course.Select("")
+//	result, err := harness.Run(ctx, course, labs, cluster, "work", harness.Options{Home: home})
+//
+// It waits until no other run uses the cluster, brings it up, and for each lab
+// deletes what an earlier run left, lets Course.Before look at the cluster,
+// sets up, runs the checks from top to bottom, and deletes what the lab
+// created, also when ctx is over. Every front of rolecall, commands, grading
+// and Go tests, goes through Run; an Observer hears of it as it goes on.
+//
+// An error of Run means that nothing was judged; it is ErrInterrupted where ctx
+// ended.
 //
 // # Outcomes
 //
-// Pass, Fail (the learner's), Error (ours) and Skipped stay apart all the way
-// to every report. Of a step and of a run the worst counts, Error first: what
-// could not be checked is not judged.
+// A check has one of four outcomes, which stay apart all the way to every
+// report:
 //
-// # A run
+//   - Pass: its function returned nil.
+//   - Fail: it returned a *check.Failure, which is the learner's and costs points.
+//   - Error: it returned any other error, or panicked. That is ours, or the
+//     cluster's, and says nothing about the learner's work.
+//   - Skipped: a check that it needs did not pass.
 //
-//	session, err := harness.Open(ctx, setting) // connects, follows the audit log, feels the pulse
-//	results := session.Runner(observer).Run(ctx, steps.All())
+// A lab's outcome and a Result's are the worst of their checks', Error first:
+// what could not be checked is not judged.
 //
-// For each step the Runner makes sure of a known state (check.StartsClean),
-// sets up, runs the checks, and takes away what the step made, also when ctx
-// is over. While a check runs, a Pulse asks the API server for signs of life.
-// A failure found while it gave none is withheld, and once it is given up
-// nothing waits for it any longer.
+// While checks run, a Monitor polls the API server. A failure that was found
+// while the server did not respond is reported as an Error, and once the
+// Monitor gives the cluster up nothing waits for it any longer.
 //
 // # Evidence
 //
-// What a program prints proves nothing. Proof is what the API server saw: its
-// audit events between two marks, the authorizer's answers, and objects' state.
-// Checks keep what they saw (Env.Saw), and it stands beside their outcome.
+// What a program prints proves nothing by itself. Proof is what the API server
+// saw: the audit events of the requests that were answered while the program
+// ran, the authorizer's answers, and the state of objects. Checks keep what
+// they saw with check.Env.Saw, and the Result shows it beside their outcome. A
+// Recorder keeps the audit log itself and whatever else a verdict rests on.
 package harness

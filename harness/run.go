@@ -4,186 +4,271 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
-	"strings"
+	"io"
 	"time"
 
+	"k8s.io/client-go/kubernetes"
+
 	"rolecall/harness/check"
+	"rolecall/harness/cluster"
+	"rolecall/harness/next"
+)
+
+// Options say how a run is made. The zero value is a learner's run.
+type Options struct {
+	Home     string       // rolecall's folder, for locks and compiled programs
+	Use      Use          // of the cluster
+	Observer Observer     // hears of the run; may be nil
+	Recorder Recorder     // keeps evidence; may be nil
+	Say      func(string) // announces decisions in a line each; may be nil
+}
+
+// Use is what a run may do with a cluster of ours.
+type Use int
+
+const (
+	// Reuse takes the cluster as it is and leaves it for the next run.
+	Reuse Use = iota
+	// Fresh creates the cluster for this run and deletes it afterwards.
+	Fresh
+	// Renew resets the cluster before the run, replaces it where that does not
+	// hold, and leaves it for the next run.
+	Renew
 )
 
 // Observer hears of a run as it goes on. Methods are called one at a time.
 type Observer interface {
-	// StepBegins hears of a step before it is set up.
-	StepBegins(Step)
+	// LabBegins hears of a lab before it is set up.
+	LabBegins(Lab)
 	// CheckBegins hears of a check before it runs or is skipped.
 	CheckBegins(Check)
 	// CheckEnds hears how a check went.
 	CheckEnds(CheckResult)
-	// StepEnds hears how a step went, after the place was cleaned.
-	StepEnds(StepResult)
+	// LabEnds hears how a lab went, after what it created was deleted.
+	LabEnds(LabResult)
 }
 
-// cleanup bounds what a run does after it was interrupted.
-const cleanup = 15 * time.Second
-
-// Runner runs steps on one submission in one cluster.
-type Runner struct {
-	Env      *check.Env
-	Observer Observer
-	Pulse    *Pulse
-
-	outcomes map[string]Outcome
+// Recorder keeps what verdicts rest on, beside the result.
+type Recorder interface {
+	// Audit takes the API server's audit log as it comes.
+	Audit() io.Writer
+	// Begin is called when the cluster is up and no lab has begun.
+	Begin(ctx context.Context, client kubernetes.Interface, namespaces []string) error
+	// End is called after the last lab.
+	End(ctx context.Context, labs []LabResult)
 }
 
-// Run runs the steps in order. It ends early only when ctx does; then what is
-// left is an Error, and the place is cleaned all the same.
-func (r *Runner) Run(ctx context.Context, steps []Step) []StepResult {
-	var results []StepResult
-	for _, step := range steps {
-		results = append(results, r.RunStep(ctx, step))
-	}
-	return results
-}
+// ErrInterrupted is why a run that was cancelled has no result.
+var ErrInterrupted = errors.New("interrupted; nothing was judged")
 
-// RunStep runs one step: set up, each check, clean.
-func (r *Runner) RunStep(ctx context.Context, step Step) StepResult {
-	began := time.Now()
-	r.Observer.StepBegins(step)
-	broken := r.Begin(ctx, step)
-	var checks []CheckResult
-	for _, c := range step.Checks {
-		checks = append(checks, r.RunCheck(ctx, c, broken))
-	}
-	if err := r.End(ctx); err != nil && len(checks) > 0 { // what cannot be left clean was not checked cleanly
-		if last := &checks[len(checks)-1]; last.Outcome != Error {
-			last.Outcome, last.Points, last.Error = Error, 0, err.Error()
-		}
-	}
-	result := NewStepResult(step, checks, time.Since(began))
-	r.Observer.StepEnds(result)
-	return result
-}
+// leaves bounds what is done after an interruption: deleting a cluster.
+const leaves = 2 * time.Minute
 
-// Begin makes the place ready for a step. Its error is ours, for every check.
-func (r *Runner) Begin(ctx context.Context, step Step) error {
-	bounded, cancel := r.Pulse.While(ctx)
-	defer cancel()
-	if err := check.StartsClean(bounded, r.Env); err != nil {
-		return err
-	}
-	if step.Setup == nil {
-		return nil
-	}
-	return step.Setup(bounded, r.Env)
-}
-
-// End takes away what a step made, also when ctx is over.
-func (r *Runner) End(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanup)
-	defer cancel()
-	return r.Env.Clean(ctx)
-}
-
-// RunCheck runs one check, unless one that it needs did not pass or the step
-// is broken already.
-func (r *Runner) RunCheck(ctx context.Context, c Check, broken error) CheckResult {
-	r.Observer.CheckBegins(c)
-	began := time.Now()
-	result := CheckResult{
-		ID: c.ID, Desc: c.Desc, MaxPoints: c.Points,
-		Needs: append([]string{}, c.Needs...), Evidence: []check.Evidence{},
-	}
-	r.Env.Take() // what Setup saw belongs to no check
-	if missing := r.unmet(c); broken == nil && missing != "" {
-		result.Outcome, result.Error = Skipped, "builds on "+missing+", which did not pass"
-	} else {
-		err := broken
-		if err == nil {
-			err = r.attempt(ctx, c)
-		}
-		result.settle(err)
-	}
-	result.Evidence = append(result.Evidence, r.Env.Take()...)
-	result.DurationMs = time.Since(began).Milliseconds()
-	if r.outcomes == nil {
-		r.outcomes = map[string]Outcome{}
-	}
-	r.outcomes[c.ID] = result.Outcome
-	r.Observer.CheckEnds(result)
-	return result
-}
-
-// unmet is the first check that c needs and that ran and did not pass. A check
-// that is no part of this run holds nothing up.
-func (r *Runner) unmet(c Check) string {
-	i := slices.IndexFunc(c.Needs, func(id string) bool {
-		outcome, ran := r.outcomes[id]
-		return ran && outcome != Pass
-	})
-	if i < 0 {
-		return ""
-	}
-	return c.Needs[i]
-}
-
-// attempt runs a check. A failure found while the API server was away is no
-// failure of the learner's, and a panic is a defect of ours.
-func (r *Runner) attempt(ctx context.Context, c Check) (err error) {
+// Run runs labs on a submission, a directory, in a cluster: it waits until no
+// other run uses the cluster, brings it up, runs each lab and deletes what it
+// created, and sums up. An error means that nothing was judged; it is
+// ErrInterrupted where ctx ended.
+func Run(ctx context.Context, course Course, labs []Lab, c cluster.Cluster, submission string, o Options) (_ *Result, err error) {
 	defer func() {
-		if p := recover(); p != nil {
-			err = fmt.Errorf("checking %s: a defect in rolecall: %v; please report it", c.ID, p)
+		if err != nil && ctx.Err() != nil {
+			err = ErrInterrupted
 		}
 	}()
-	began := time.Now()
-	bounded, cancel := r.Pulse.While(ctx)
-	defer cancel()
-	err = c.Run(bounded, r.Env)
-	switch {
-	case ctx.Err() != nil:
-		return fmt.Errorf("checking %s: interrupted", c.ID)
-	case err == nil:
-		return nil
+	files, err := check.OpenSubmission(submission, course.asked())
+	if err != nil {
+		return nil, err
 	}
-	if missed := r.Pulse.Missed(ctx, began); missed != nil {
-		return fmt.Errorf("checking %s: the verdict is withheld because the cluster faltered meanwhile: %w", c.ID, missed)
+	defer files.Close()
+	release, err := o.lock(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	defer release()
+
+	result := &Result{StartedAt: time.Now().UTC(), Submission: submission}
+	defer func() { err = errors.Join(err, o.leave(ctx, c)) }()
+	if err := o.enter(ctx, c); err != nil {
+		return nil, err
+	}
+	s, err := open(ctx, course, c, files, o)
+	if err != nil {
+		return nil, err
+	}
+	defer s.close()
+	result.Cluster = s.facts
+	if o.Recorder != nil {
+		if err := o.Recorder.Begin(ctx, s.env.Client, c.Namespaces().Names()); err != nil {
+			return nil, err
+		}
+		defer func() { o.Recorder.End(ctx, result.Labs) }()
+	}
+	for _, lab := range labs {
+		result.Labs = append(result.Labs, s.lab(ctx, lab))
+		if ctx.Err() != nil {
+			return nil, ErrInterrupted
+		}
+	}
+	result.Sum()
+	return result, nil
+}
+
+// lock keeps other runs out of a cluster of ours. Elsewhere each run has
+// namespaces of its own.
+func (o Options) lock(ctx context.Context, c cluster.Cluster) (release func(), err error) {
+	owned, ours := c.(cluster.Owned)
+	if !ours {
+		return func() {}, nil
+	}
+	return cluster.Lock(ctx, o.Home, owned, o.say)
+}
+
+func (o Options) say(line string) {
+	if o.Say != nil {
+		o.Say(line)
+	}
+}
+
+// enter brings the cluster up in the state that the run asks for.
+func (o Options) enter(ctx context.Context, c cluster.Cluster) error {
+	owned, ours := c.(cluster.Owned)
+	if !ours || o.Use == Reuse {
+		return c.Up(ctx)
+	}
+	if o.Use == Renew {
+		if err := owned.Up(ctx); err != nil {
+			return err
+		}
+		err := owned.Reset(ctx, nil)
+		if err == nil {
+			return nil
+		}
+		o.say("replacing the cluster " + owned.Name() + ": " + err.Error())
+	}
+	if err := owned.Down(ctx); err != nil { // of an earlier run that was killed
+		return err
+	}
+	return owned.Up(ctx)
+}
+
+// leave ends the run's use of the cluster, also after an interruption.
+func (o Options) leave(ctx context.Context, c cluster.Cluster) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), leaves)
+	defer cancel()
+	if owned, ours := c.(cluster.Owned); ours && o.Use == Fresh {
+		return owned.Down(ctx)
+	}
+	return c.Leave(ctx)
+}
+
+// cleanup bounds what a lab does after it was interrupted.
+const cleanup = 15 * time.Second
+
+// lab runs one lab: set up, each check, clean up.
+func (s *session) lab(ctx context.Context, lab Lab) LabResult {
+	began := time.Now()
+	s.observer.LabBegins(lab)
+	broken := s.begin(ctx, lab)
+	var checks []CheckResult
+	for _, c := range lab.Checks {
+		checks = append(checks, s.check(ctx, c, broken))
+	}
+	result := NewLabResult(lab, checks, 0)
+	result.Missing = lab.Number > 0 && !s.env.Submission.Has(lab.Folder())
+	if err := s.end(ctx); err != nil {
+		result.Cleanup = err.Error()
+	}
+	result.DurationMs = time.Since(began).Milliseconds()
+	s.observer.LabEnds(result)
+	return result
+}
+
+// begin makes the cluster ready for a lab. Its error is ours, for every check.
+func (s *session) begin(ctx context.Context, lab Lab) error {
+	bounded, cancel := s.monitor.While(ctx)
+	defer cancel()
+	err := s.env.Sweep(bounded)
+	if err == nil && s.course.Before != nil {
+		err = s.course.Before(bounded, s.env)
+	}
+	if err == nil && lab.Setup != nil {
+		s.env.Begin(check.Setup, nil)
+		err = guarded("setting up "+lab.Heading(), func() error { return lab.Setup(bounded, s.env) })
+	}
+	var failure *check.Failure
+	if errors.As(err, &failure) { // nothing of the learner's has run yet
+		return fmt.Errorf("setting up %s: %s", lab.Heading(), failure.Error())
 	}
 	return err
 }
 
-// settle turns what a check returned into its outcome.
-func (c *CheckResult) settle(err error) {
-	failure, learners := check.AsFailure(err)
-	switch {
-	case err == nil:
-		c.Outcome, c.Points = Pass, c.MaxPoints
-	case learners:
-		c.Outcome, c.Want, c.Got, c.Hint = Fail, failure.Want, failure.Got, failure.Hint
-	default:
-		c.Outcome, c.Error = Error, err.Error()
-		if errors.Is(err, context.DeadlineExceeded) && !strings.Contains(c.Error, "make ") {
-			c.Error += "; type make status"
-		}
-	}
+// end deletes what a lab created, also when ctx is over.
+func (s *session) end(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanup)
+	defer cancel()
+	return s.env.Sweep(ctx)
 }
 
-// NewStepResult sums up a step's checks.
-func NewStepResult(step Step, checks []CheckResult, took time.Duration) StepResult {
-	result := StepResult{Slug: step.Slug, Lab: step.Lab, Title: step.Title, Checks: checks, DurationMs: took.Milliseconds()}
-	for _, c := range checks {
-		result.Outcome = worse(result.Outcome, c.Outcome)
-		result.Points += c.Points
-		result.MaxPoints += c.MaxPoints
+// check runs one check, unless one that it needs did not pass or the lab is
+// broken already.
+func (s *session) check(ctx context.Context, c Check, broken error) CheckResult {
+	s.observer.CheckBegins(c)
+	began := time.Now()
+	result := NewCheckResult(c)
+	s.env.Begin(c.ID, c.Needs)
+	if missing := s.unmet(c); broken == nil && missing != "" {
+		result.Outcome, result.Error = Skipped, "builds on "+missing+", which did not pass"
+	} else {
+		err := broken
+		if err == nil {
+			err = s.attempt(ctx, c)
+		}
+		result.settle(err)
 	}
+	result.Evidence = append(result.Evidence, s.env.Take()...)
+	result.DurationMs = time.Since(began).Milliseconds()
+	s.outcomes[c.ID] = result.Outcome
+	s.observer.CheckEnds(result)
 	return result
 }
 
-// Sum completes a result from its steps.
-func (r *Result) Sum() {
-	r.Schema, r.DurationMs = SchemaVersion, time.Since(r.StartedAt).Milliseconds()
-	r.Outcome, r.Points, r.MaxPoints = "", 0, 0
-	for _, step := range r.Steps {
-		r.Outcome = worse(r.Outcome, step.Outcome)
-		r.Points += step.Points
-		r.MaxPoints += step.MaxPoints
+// unmet is the first check that c needs and that did not pass.
+func (s *session) unmet(c Check) string {
+	for _, id := range c.Needs {
+		if s.outcomes[id] != Pass {
+			return id
+		}
 	}
+	return ""
+}
+
+// attempt runs a check. A failure found while the API server was away is no
+// failure of the learner's.
+func (s *session) attempt(ctx context.Context, c Check) error {
+	began := time.Now()
+	bounded, cancel := s.monitor.While(ctx)
+	defer cancel()
+	err := guarded("checking "+c.ID, func() error { return c.Run(bounded, s.env) })
+	switch {
+	case ctx.Err() != nil:
+		return ErrInterrupted
+	case err == nil:
+		return nil
+	}
+	if missed := s.monitor.Missed(ctx, began); missed != nil {
+		return fmt.Errorf("checking %s: no verdict, because the API server stopped responding during this check: %w", c.ID, missed)
+	}
+	if errors.Is(err, context.DeadlineExceeded) && next.Of(err) == "" {
+		return next.Errorf("make status", "%w", err)
+	}
+	return err
+}
+
+// guarded turns a panic into an error of ours.
+func guarded(doing string, do func() error) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = next.Errorf("report it with this message", "%s: a defect in rolecall: %v", doing, p)
+		}
+	}()
+	return do()
 }

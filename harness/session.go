@@ -4,96 +4,88 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"path/filepath"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/rand"
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/kubernetes"
 
 	"rolecall/harness/check"
 	"rolecall/harness/cluster"
+	"rolecall/harness/next"
 )
 
-// Setting is what a run is made of.
-type Setting struct {
-	Cluster    cluster.Cluster // up
-	Kind       string          // its name in results.json
-	Submission string          // directory
-	Module     string          // go.mod for learners' Go programs
-	Sums       string          // its go.sum
-	Cache      string          // directory for compiled programs
-	AuditCopy  io.Writer       // gets the audit log as it comes; may be nil
+// session is one run's hold on a cluster and a submission.
+type session struct {
+	course   Course
+	env      *check.Env
+	monitor  *Monitor
+	observer Observer
+	facts    ClusterFacts
+	outcomes map[string]Outcome // by check id
+	cancel   context.CancelFunc
 }
 
-// Session is one run's hold on a cluster and a submission.
-type Session struct {
-	Env   *check.Env
-	Pulse *Pulse
-	Facts ClusterFacts
-
-	cancel context.CancelFunc
-}
-
-// Open prepares a run. The caller closes the session.
-func Open(ctx context.Context, s Setting) (*Session, error) {
-	submission, err := check.OpenSubmission(s.Submission)
-	if err != nil {
-		return nil, err
-	}
-	session, err := open(ctx, s, submission)
-	if err != nil {
-		submission.Close()
-	}
-	return session, err
-}
-
-func open(ctx context.Context, s Setting, submission *check.Submission) (*Session, error) {
-	config := s.Cluster.Config()
+// open connects to a cluster that is up. The caller closes the session.
+func open(ctx context.Context, course Course, c cluster.Cluster, files *check.Submission, o Options) (*session, error) {
+	config := c.Config()
 	client, err := kubernetes.NewForConfig(config)
 	if err != nil {
-		return nil, fmt.Errorf("connecting to the cluster: %w; type make status", err)
+		return nil, next.Errorf("make status", "connecting to the cluster: %w", err)
 	}
 	objects, err := dynamic.NewForConfig(config)
 	if err != nil {
-		return nil, fmt.Errorf("connecting to the cluster: %w; type make status", err)
+		return nil, next.Errorf("make status", "connecting to the cluster: %w", err)
 	}
 	version, err := client.Discovery().ServerVersion()
 	if err != nil {
-		return nil, fmt.Errorf("asking the API server for its version: %w; type make status", err)
+		return nil, next.Errorf("make status", "asking the API server for its version: %w", err)
 	}
 	arch, err := nodeArch(ctx, client)
 	if err != nil {
 		return nil, err
 	}
-
+	_, ours := c.(cluster.Owned)
 	ctx, cancel := context.WithCancel(ctx)
-	session := &Session{
-		Env: &check.Env{
+	s := &session{
+		course: course,
+		env: &check.Env{
 			Config: config, Client: client, Dynamic: objects,
-			Namespaces: s.Cluster.Namespaces(),
-			Submission: submission,
-			Compiler:   &check.Compiler{Module: s.Module, Sums: s.Sums, Arch: arch, Cache: s.Cache},
+			Namespaces: c.Namespaces(), Image: course.Scene.Image, Kinds: course.Kinds(),
+			Submission: files,
+			Compiler:   &check.Compiler{Module: course.Program, Arch: arch, Cache: filepath.Join(o.Home, "programs")},
 			Run:        "run-" + rand.String(10),
+			Shared:     !ours,
 		},
-		Pulse: Watch(ctx, func(ctx context.Context) error {
+		monitor: Watch(ctx, func(ctx context.Context) error {
 			return client.Discovery().RESTClient().Get().AbsPath("/livez/ping").Do(ctx).Error()
 		}),
-		Facts:  ClusterFacts{Kind: s.Kind, Kubernetes: version.GitVersion},
-		cancel: cancel,
+		observer: o.Observer,
+		facts:    ClusterFacts{Provider: c.Provider(), Kubernetes: version.GitVersion},
+		outcomes: map[string]Outcome{},
+		cancel:   cancel,
 	}
-	if logger, ok := s.Cluster.(cluster.AuditLogger); ok {
+	if s.observer == nil {
+		s.observer = silent{}
+	}
+	if logger, ok := c.(cluster.AuditLogger); ok {
 		log, err := logger.AuditLog(ctx)
 		if err != nil {
 			cancel()
-			return nil, fmt.Errorf("opening the audit log: %w; type make status", err)
+			return nil, next.Errorf("make status", "opening the audit log: %w", err)
 		}
-		if s.AuditCopy != nil {
-			log = &copied{io.TeeReader(log, s.AuditCopy), log}
+		if o.Recorder != nil {
+			log = &copied{io.TeeReader(log, o.Recorder.Audit()), log}
 		}
-		session.Env.Audit = check.Follow(ctx, log, client)
-		session.Facts.AuditLog = true
+		s.env.Audit = check.Follow(ctx, log, client)
+		s.facts.AuditLog = true
 	}
-	return session, nil
+	return s, nil
 }
+
+// close lets go of the cluster.
+func (s *session) close() { s.cancel() }
 
 // copied is a log of which somebody keeps a copy.
 type copied struct {
@@ -101,13 +93,32 @@ type copied struct {
 	io.Closer
 }
 
-// Close lets go of the cluster and the submission.
-func (s *Session) Close() {
-	s.cancel()
-	s.Env.Submission.Close()
-}
+// silent is an Observer that says nothing.
+type silent struct{}
 
-// Runner runs steps in the session, as o watches.
-func (s *Session) Runner(o Observer) *Runner {
-	return &Runner{Env: s.Env, Pulse: s.Pulse, Observer: o}
+func (silent) LabBegins(Lab)         {}
+func (silent) CheckBegins(Check)     {}
+func (silent) CheckEnds(CheckResult) {}
+func (silent) LabEnds(LabResult)     {}
+
+// nodeArch is the GOARCH that learners' programs are compiled for. A cluster
+// of mixed nodes is refused: a pod could land on the wrong one.
+func nodeArch(ctx context.Context, client kubernetes.Interface) (string, error) {
+	nodes, err := client.CoreV1().Nodes().List(ctx, metav1.ListOptions{})
+	if err != nil {
+		return "", next.Errorf("make status", "asking for the cluster's nodes: %w", err)
+	}
+	arch := ""
+	for _, node := range nodes.Items {
+		switch a := node.Status.NodeInfo.Architecture; {
+		case arch == "":
+			arch = a
+		case arch != a:
+			return "", fmt.Errorf("choosing an architecture: the cluster has nodes of %s and of %s, and rolecall needs one of a single architecture", arch, a)
+		}
+	}
+	if arch == "" {
+		return "", next.Errorf("make status", "choosing an architecture: the cluster has no node")
+	}
+	return arch, nil
 }

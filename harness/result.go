@@ -1,0 +1,147 @@
+package harness
+
+import (
+	"errors"
+	"time"
+
+	"rolecall/harness/check"
+	"rolecall/harness/next"
+)
+
+// Outcome is one of four words.
+type Outcome string
+
+// The outcomes of a check. A lab's or a whole run's is the worst of its
+// checks': Error before Fail before Skipped before Pass.
+const (
+	Pass    Outcome = "pass"
+	Fail    Outcome = "fail"    // the learner's
+	Error   Outcome = "error"   // ours; it never costs points
+	Skipped Outcome = "skipped" // a check that it needs did not pass
+)
+
+// worse is the one of two outcomes that speaks for both.
+func worse(a, b Outcome) Outcome {
+	rank := map[Outcome]int{"": 0, Pass: 1, Skipped: 2, Fail: 3, Error: 4}
+	if rank[b] > rank[a] {
+		return b
+	}
+	return a
+}
+
+// CheckResult is how one check went. JSON names are part of the format.
+type CheckResult struct {
+	ID         string           `json:"id"`
+	Desc       string           `json:"description"`
+	Outcome    Outcome          `json:"outcome"`
+	Points     int              `json:"points"`
+	MaxPoints  int              `json:"maxPoints"`
+	Needs      []string         `json:"needs"`
+	Want       string           `json:"want"`
+	Got        string           `json:"got"`
+	Hint       string           `json:"hint"`
+	Evidence   []check.Evidence `json:"evidence"`
+	Error      string           `json:"error,omitempty"` // why we could not check, or why it was skipped
+	Next       string           `json:"next,omitempty"`  // what to do about an error of ours
+	DurationMs int64            `json:"durationMs"`
+}
+
+// LabResult is how one lab went.
+type LabResult struct {
+	Slug       string        `json:"slug"`
+	Number     int           `json:"lab"`
+	Title      string        `json:"title"`
+	Missing    bool          `json:"missing,omitempty"` // the submission has no folder lab-N
+	Outcome    Outcome       `json:"outcome"`
+	Points     int           `json:"points"`
+	MaxPoints  int           `json:"maxPoints"`
+	Checks     []CheckResult `json:"checks"`
+	Cleanup    string        `json:"cleanup,omitempty"` // why what the lab created could not be deleted
+	DurationMs int64         `json:"durationMs"`
+}
+
+// Heading is the lab's number, if it has one, and its title.
+func (l LabResult) Heading() string { return heading(l.Number, l.Title) }
+
+// Folder is the lab's folder in a submission.
+func (l LabResult) Folder() string { return Lab{Number: l.Number}.Folder() }
+
+// Result is one run over one submission.
+type Result struct {
+	Schema     string       `json:"schema"` // SchemaVersion
+	StartedAt  time.Time    `json:"startedAt"`
+	Submission string       `json:"submission"`
+	Digest     string       `json:"submissionDigest,omitempty"` // of what was handed in; set by grading
+	Version    string       `json:"rolecall,omitempty"`         // of the checks; set by grading
+	Notes      []string     `json:"notes,omitempty"`            // how the submission was taken; set by grading
+	Cluster    ClusterFacts `json:"cluster"`
+	Outcome    Outcome      `json:"outcome"`
+	Points     int          `json:"points"`
+	MaxPoints  int          `json:"maxPoints"`
+	Labs       []LabResult  `json:"labs"`
+	DurationMs int64        `json:"durationMs"`
+}
+
+// SchemaVersion names the format of results.json; docs/results.md describes it.
+const SchemaVersion = "rolecall/results/v1"
+
+// ClusterFacts tell where a verdict was found.
+type ClusterFacts struct {
+	Provider   string `json:"kind"`       // kind, embedded, existing
+	Kubernetes string `json:"kubernetes"` // the API server's version
+	AuditLog   bool   `json:"auditLog"`   // whether there was evidence to judge by
+}
+
+// ExitStatus is the command's: 0 all passed, 1 not yet, 2 could not check.
+func (r *Result) ExitStatus() int {
+	switch r.Outcome {
+	case Pass:
+		return 0
+	case Error, "":
+		return 2
+	}
+	return 1
+}
+
+// NewCheckResult is a check without an outcome yet.
+func NewCheckResult(c Check) CheckResult {
+	return CheckResult{
+		ID: c.ID, Desc: c.Desc, MaxPoints: c.Points,
+		Needs: append([]string{}, c.Needs...), Evidence: []check.Evidence{},
+	}
+}
+
+// settle turns what a check returned into its outcome.
+func (c *CheckResult) settle(err error) {
+	var failure *check.Failure
+	switch {
+	case err == nil:
+		c.Outcome, c.Points = Pass, c.MaxPoints
+	case errors.As(err, &failure):
+		c.Outcome, c.Want, c.Got, c.Hint = Fail, failure.Want, failure.Got, failure.Hint
+	default:
+		c.Outcome, c.Error, c.Next = Error, err.Error(), next.Of(err)
+	}
+}
+
+// NewLabResult sums up a lab's checks.
+func NewLabResult(lab Lab, checks []CheckResult, took time.Duration) LabResult {
+	result := LabResult{Slug: lab.Slug, Number: lab.Number, Title: lab.Title, Checks: checks, DurationMs: took.Milliseconds()}
+	for _, c := range checks {
+		result.Outcome = worse(result.Outcome, c.Outcome)
+		result.Points += c.Points
+		result.MaxPoints += c.MaxPoints
+	}
+	return result
+}
+
+// Sum completes a result from its labs.
+func (r *Result) Sum() {
+	r.Schema, r.DurationMs = SchemaVersion, time.Since(r.StartedAt).Milliseconds()
+	r.Outcome, r.Points, r.MaxPoints = "", 0, 0
+	for _, lab := range r.Labs {
+		r.Outcome = worse(r.Outcome, lab.Outcome)
+		r.Points += lab.Points
+		r.MaxPoints += lab.MaxPoints
+	}
+}
