@@ -3,11 +3,7 @@ package steps
 import (
 	"context"
 	"fmt"
-	"maps"
-	"slices"
 	"strings"
-
-	"sigs.k8s.io/yaml"
 
 	"rolecall/harness"
 	"rolecall/harness/check"
@@ -15,199 +11,153 @@ import (
 
 // Forbidden is lab 3: the refusal, as a program reports it and as a person
 // reads it.
-func Forbidden() harness.Step {
-	s := &forbidden{}
-	return harness.Step{
-		Slug: "forbidden", Lab: 3, Title: "Reading the 403",
-		Setup: s.setup,
+func Forbidden() harness.Lab {
+	return harness.Lab{
+		Slug: "forbidden", Number: 3, Title: "Reading the 403",
+		Files: []check.File{{Name: "call", Form: check.ProgramFile}, {Name: "answer.yaml", Form: check.AnswersFile}},
+		Setup: forbiddenSetup,
 		Checks: []harness.Check{
-			{ID: "forbidden.observed", Points: 4, Run: s.observed,
+			{ID: "forbidden.observed", Points: 4, Run: forbiddenObserved,
 				Desc: "the API server refused list services in default to this pod's service account with 403"},
-			{ID: "forbidden.reported", Points: 4, Run: s.reported, Needs: []string{"forbidden.observed"},
+			{ID: "forbidden.reported", Points: 4, Run: forbiddenReported, Needs: []string{"forbidden.observed"},
 				Desc: "the program says so: first line 403, exit status 3"},
-			{ID: "forbidden.allowed", Points: 3, Run: s.allowed, Needs: []string{"forbidden.reported"},
+			{ID: "forbidden.allowed", Points: 3, Run: forbiddenAllowed, Needs: []string{"forbidden.reported"},
 				Desc: "in a namespace where the account may list services: first line 200, exit status 0"},
-			{ID: "forbidden.unauthorized", Points: 3, Run: s.unauthorized, Needs: []string{"forbidden.allowed"},
+			{ID: "forbidden.unauthorized", Points: 3, Run: forbiddenUnauthorized, Needs: []string{"forbidden.allowed"}, // one that always says 403 reports nothing
 				Desc: "with a token the server does not accept: first line 401, exit status 4"},
-			{ID: "forbidden.unverified", Points: 3, Run: s.unverified, Needs: []string{"forbidden.allowed"},
+			{ID: "forbidden.unverified", Points: 3, Run: forbiddenUnverified, Needs: []string{"forbidden.observed"},
 				Desc: "with a foreign ca.crt: exit status 1, nothing on stdout"},
-			{ID: "forbidden.answer", Points: 3, Run: s.answer, Needs: []string{"forbidden.observed"},
+			{ID: "forbidden.answer", Points: 3, Run: forbiddenAnswer, Needs: []string{"forbidden.observed"},
 				Desc: "the five answers match the refusal that the API server recorded"},
 		},
 	}
 }
 
-// forbidden is what the checks of lab 3 share.
-type forbidden struct {
-	home, viewer *check.Caller
+// forbiddenPods are the pods that lab 3 runs the program in.
+type forbiddenPods struct{ home, viewer *check.Caller }
 
-	program *check.Program
-	run     *check.Run    // in the learner's namespace
-	refusal check.Request // that came of it
-}
-
-func (s *forbidden) setup(ctx context.Context, e *check.Env) (err error) {
-	if s.home, err = e.StartCaller(ctx, e.Namespaces.Home, check.Genuine, check.ForeignToken, check.ForeignCA); err != nil {
+func forbiddenSetup(ctx context.Context, e *check.Env) (err error) {
+	var pods forbiddenPods
+	if pods.home, err = e.StartCaller(ctx, e.Namespaces.Of(Home), "default", check.Genuine, check.ForeignToken, check.ForeignCA); err != nil {
 		return err
 	}
-	s.viewer, err = e.StartCaller(ctx, e.Namespaces.Viewer, check.Genuine)
-	return err
-}
-
-func (s *forbidden) observed(ctx context.Context, e *check.Env) (err error) {
-	if s.program, err = e.Program(ctx, "lab-3", "call"); err != nil {
+	if pods.viewer, err = e.StartCaller(ctx, e.Namespaces.Of(Viewer), "default", check.Genuine); err != nil {
 		return err
 	}
-	run, seen, err := witnessed(ctx, e, s.home, check.Genuine, s.program)
-	if err != nil {
-		return err
-	}
-	refused := refusals(e, seen)
-	if ended := run.Ended(); len(seen) == 0 && ended != nil {
-		return ended
-	}
-	if len(refused) == 0 {
-		return &check.Failure{
-			Want: "a refusal (403) of list services in " + e.Namespaces.Home + " to " + account(e),
-			Got:  seen.Summary(),
-			Hint: callHint(seen),
-		}
-	}
-	s.run, s.refusal = run, refused[0]
+	e.Keep(pods)
 	return nil
 }
 
-// account is the user name of the learner's service account.
-func account(e *check.Env) string {
-	return check.ServiceAccount(e.Namespaces.Home, "default").User
+func forbiddenObserved(ctx context.Context, e *check.Env) error {
+	program, err := e.Program(ctx, "lab-3", "call")
+	if err != nil {
+		return err
+	}
+	made, err := witnessed(ctx, e, check.Need[forbiddenPods](e, check.Setup).home, check.Genuine, program)
+	if err != nil {
+		return err
+	}
+	if len(refusals(e, made.seen)) == 0 {
+		return made.missed(e, "a refusal (403) of list services in "+e.Namespaces.Of(Home)+" to "+account(e))
+	}
+	e.Keep(made)
+	return nil
 }
 
 // refusals are the requests that lab 3 is about.
 func refusals(e *check.Env, seen check.Requests) check.Requests {
-	return seen.Lists("services", e.Namespaces.Home).By(account(e)).Answered(403)
+	return seen.Lists("services", e.Namespaces.Of(Home)).By(account(e)).Answered(403)
 }
 
-func (s *forbidden) reported(_ context.Context, _ *check.Env) error {
-	return says(s.run, "403", 3, "The program must print the status of the answer that it got, and turn 403 into exit status 3.")
+func forbiddenReported(_ context.Context, e *check.Env) error {
+	refused := check.Need[*call](e, "forbidden.observed")
+	e.Keep(refused.run.Program)
+	return reports(refused.run, "403", 3, "Print the status of the answer that the program got, and turn 403 into exit status 3.")
 }
 
-// says fails a program that did not report a status as the contract asks.
-func says(run *check.Run, status string, exit int, hint string) error {
+// reports fails a program that did not report a status as lab 3 asks.
+func reports(run *check.Run, status string, exit int, hint string) error {
 	if err := run.Ended(); err != nil {
 		return err
 	}
-	if run.FirstLine() != status || run.ExitStatus != exit {
-		return &check.Failure{
-			Want: fmt.Sprintf("first line %s, exit status %d", status, exit),
-			Got:  run.Told(),
-			Hint: hint,
-		}
+	if run.FirstLine() == status && run.ExitStatus == exit {
+		return nil
 	}
-	return nil
+	if trouble := run.Trouble(); trouble != nil {
+		hint = trouble.Hint
+	}
+	return &check.Failure{Want: fmt.Sprintf("first line %s, exit status %d", status, exit), Got: run.Describe(), Hint: hint}
 }
 
-func (s *forbidden) allowed(ctx context.Context, e *check.Env) error {
-	run, seen, err := witnessed(ctx, e, s.viewer, check.Genuine, s.program)
+func forbiddenAllowed(ctx context.Context, e *check.Env) error {
+	program := check.Need[*check.Program](e, "forbidden.reported")
+	made, err := witnessed(ctx, e, check.Need[forbiddenPods](e, check.Setup).viewer, check.Genuine, program)
 	if err != nil {
 		return err
 	}
-	if len(seen.Lists("services", e.Namespaces.Viewer).Answered(200)) == 0 {
+	namespace := e.Namespaces.Of(Viewer)
+	if len(made.seen.Lists("services", namespace).Answered(200)) == 0 {
 		return &check.Failure{
-			Want: fmt.Sprintf("in a pod of the namespace %s, where its account may view: list services in %s, answered 200", e.Namespaces.Viewer, e.Namespaces.Viewer),
-			Got:  seen.Summary(),
+			Want: fmt.Sprintf("in a pod of the namespace %s, where its account may view: list services in %s, answered 200", namespace, namespace),
+			Got:  made.seen.Summary(),
 			Hint: "Ask for the services of the pod's own namespace: read its name from " + check.ServiceAccountPath + "/namespace.",
 		}
 	}
-	return says(run, "200", 0, "The call was allowed this time: print the status of the answer, and end with 0 for any 2xx.")
+	e.Keep(program)
+	return reports(made.run, "200", 0, "The call was allowed this time: print the status of the answer, and end with 0 for any 2xx.")
 }
 
-func (s *forbidden) unauthorized(ctx context.Context, e *check.Env) error {
-	run, seen, err := witnessed(ctx, e, s.home, check.ForeignToken, s.program)
+func forbiddenUnauthorized(ctx context.Context, e *check.Env) error {
+	program := check.Need[*check.Program](e, "forbidden.allowed")
+	made, err := witnessed(ctx, e, check.Need[forbiddenPods](e, check.Setup).home, check.ForeignToken, program)
 	if err != nil {
 		return err
 	}
-	if len(seen.Answered(401)) == 0 {
+	if len(made.seen.Answered(401)) == 0 {
 		return &check.Failure{
 			Want: "with the token that is mounted in this pod, which the server does not know: a request that is answered 401",
-			Got:  seen.Summary(),
+			Got:  made.seen.Summary(),
 			Hint: "Read the token from " + check.ServiceAccountPath + "/token at each run and send it.",
 		}
 	}
-	return says(run, "401", 4, "401 says that the server does not know the caller, 403 that it does and refuses: tell them apart.")
+	return reports(made.run, "401", 4, "401 says that the server does not know the caller, 403 that it does and refuses: tell them apart.")
 }
 
-func (s *forbidden) unverified(ctx context.Context, e *check.Env) error {
-	run, seen, err := witnessed(ctx, e, s.home, check.ForeignCA, s.program)
+func forbiddenUnverified(ctx context.Context, e *check.Env) error {
+	program := check.Need[*call](e, "forbidden.observed").run.Program
+	made, err := witnessed(ctx, e, check.Need[forbiddenPods](e, check.Setup).home, check.ForeignCA, program)
 	if err != nil {
 		return err
 	}
-	if err := run.Ended(); err != nil {
+	if err := made.run.Ended(); err != nil {
 		return err
 	}
 	want := "with a foreign ca.crt: exit status 1, nothing on stdout, no token sent"
-	if sent := seen.WithCredential(); len(sent) > 0 {
+	if sent := made.seen.WithCredential(); len(sent) > 0 {
 		return &check.Failure{Want: want, Got: "a request with the token: " + sent.Summary(), Hint: "Verify the server with the mounted ca.crt (curl --cacert, not -k); a server that is not verified gets no token."}
 	}
-	if run.ExitStatus != 1 || strings.TrimSpace(run.Stdout) != "" {
-		return &check.Failure{Want: want, Got: run.Told(), Hint: "Where there is no answer there is no status: say why on stderr and end with 1."}
+	if made.run.ExitStatus != 1 || strings.TrimSpace(made.run.Stdout) != "" {
+		return &check.Failure{Want: want, Got: made.run.Describe(), Hint: "Without an answer there is no status: say why on stderr and end with 1."}
 	}
 	return nil
 }
 
-const answerFile = "lab-3/answer.yaml"
-
-func (s *forbidden) answer(_ context.Context, e *check.Env) error {
-	text, err := e.Submission.Text(answerFile)
-	if err != nil {
-		return err
-	}
-	e.Saw(check.Requests{s.refusal}.Evidence()...)
-	e.Saw(s.run.Evidence())
-	var answers map[string]any
-	if err := yaml.UnmarshalStrict(text, &answers); err != nil {
-		return &check.Failure{
-			Want: answerFile + " is a flat map of strings",
-			Got:  check.Printable(err.Error(), 300),
-			Hint: "Write five lines of the form key: value, each key once.",
-		}
-	}
-	for _, question := range []struct{ key, recorded string }{
-		{"user", s.refusal.User}, {"verb", s.refusal.Verb}, {"resource", s.refusal.Resource},
-		{"namespace", s.refusal.Namespace}, {"reason", s.refusal.StatusReason},
-	} {
-		given, found := answers[question.key]
-		delete(answers, question.key)
-		if question.key == "namespace" && given == "default" { // the place may have another name on an existing cluster
-			given = e.Namespaces.Home
-		}
-		text, isString := given.(string)
-		switch {
-		case !found:
-			return wrongAnswer(question.key, "no such key")
-		case !isString:
-			return wrongAnswer(question.key, check.Printable(fmt.Sprintf("%v, which is no string", given), 200))
-		case strings.TrimSpace(text) != question.recorded:
-			return wrongAnswer(question.key, fmt.Sprintf("%q", check.Printable(text, 200)))
-		}
-	}
-	for _, key := range slices.Sorted(maps.Keys(answers)) {
-		return &check.Failure{Want: "the keys user, verb, resource, namespace and reason, no other", Got: "a key " + fmt.Sprintf("%q", check.Printable(key, 60)), Hint: "Take the other keys out; look for a misspelt one."}
-	}
-	return nil
-}
-
-func wrongAnswer(key, got string) error {
-	return &check.Failure{
-		Want: key + " as in the refusal that the API server recorded",
-		Got:  got,
-		Hint: answerHints[key],
-	}
-}
-
-var answerHints = map[string]string{
-	"user":      "The message of the refusal names the user in full, between quotes; it has four parts.",
-	"verb":      "The verb is Kubernetes' word for what was asked, not the HTTP method.",
-	"resource":  "The message names the resource after the verb, in the plural.",
-	"namespace": "The message ends with the namespace.",
-	"reason":    "The answer's body is a Status object with a field reason: one word.",
+func forbiddenAnswer(_ context.Context, e *check.Env) error {
+	const file = "lab-3/answer.yaml"
+	made := check.Need[*call](e, "forbidden.observed")
+	refusal := refusals(e, made.seen)[0]
+	e.Saw(check.Requests{refusal}.Evidence()...)
+	e.Saw(made.run.Evidence())
+	err := e.Answers(file, "as in the refusal that the API server recorded",
+		check.Answer{Key: "user", Right: []string{refusal.User},
+			Hint: "The message of the refusal names the user in full, between quotes; it has four parts."},
+		check.Answer{Key: "verb", Right: []string{refusal.Verb},
+			Hint: "The verb is Kubernetes' word for what was asked, not the HTTP method."},
+		check.Answer{Key: "resource", Right: []string{refusal.Resource},
+			Hint: "The message names the resource after the verb, in the plural."},
+		check.Answer{Key: "namespace", Right: []string{refusal.Namespace, "default"}, // as in the text; the cluster's may have another name
+			Hint: "The message ends with the namespace."},
+		check.Answer{Key: "reason", Right: []string{refusal.StatusReason},
+			Hint: "The answer's body is a Status object with a field reason: one word."})
+	return e.Submission.Explain(err, file)
 }

@@ -2,12 +2,15 @@ package steps
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"rolecall/harness"
 	"rolecall/harness/check"
@@ -20,22 +23,23 @@ const (
 
 // Pod is lab 1: a pod that keeps running, and what the API server says to a
 // caller without a token.
-func Pod() harness.Step {
-	s := &pod{}
-	return harness.Step{
-		Slug: "pod", Lab: 1, Title: "Running a pod and calling without a credential",
+func Pod() harness.Lab {
+	return harness.Lab{
+		Slug: "pod", Number: 1, Title: "Running a pod and calling without a credential",
+		Files:   []check.File{{Name: "pod.yaml", Form: check.ManifestFile}},
+		Objects: []schema.GroupVersionKind{podKind},
 		Checks: []harness.Check{
-			{ID: "pod.manifest", Points: 3, Run: s.manifest,
+			{ID: "pod.manifest", Points: 3, Run: podManifest,
 				Desc: "pod.yaml is exactly one Pod for the namespace default, with known fields and no duplicate key"},
-			{ID: "pod.identity", Points: 3, Run: s.identity, Needs: []string{"pod.manifest"},
+			{ID: "pod.identity", Points: 3, Run: podIdentity, Needs: []string{"pod.manifest"},
 				Desc: "it runs as the service account default"},
-			{ID: "pod.running", Points: 4, Run: s.running, Needs: []string{"pod.manifest", "pod.identity"},
+			{ID: "pod.running", Points: 4, Run: podRunning, Needs: []string{"pod.manifest", "pod.identity"},
 				Desc: "it becomes Ready within 30 s and is still running, without restarts, 2 s later"},
-			{ID: "pod.tools", Points: 3, Run: s.tools, Needs: []string{"pod.running"},
+			{ID: "pod.tools", Points: 3, Run: podTools, Needs: []string{"pod.running"},
 				Desc: "sh and curl run in it"},
-			{ID: "pod.token-mounted", Points: 3, Run: s.tokenMounted, Needs: []string{"pod.tools"},
+			{ID: "pod.token-mounted", Points: 3, Run: podTokenMounted, Needs: []string{"pod.tools"},
 				Desc: "token, ca.crt and namespace are at the standard path, and the token is bound to this very pod"},
-			{ID: "pod.unauthenticated", Points: 4, Run: s.unauthenticated, Needs: []string{"pod.tools"},
+			{ID: "pod.unauthenticated", Points: 4, Run: podUnauthenticated, Needs: []string{"pod.tools"},
 				Desc: "curl without a token reaches the API server by its in-cluster name and is denied as system:anonymous"},
 		},
 	}
@@ -43,73 +47,78 @@ func Pod() harness.Step {
 
 const podFile = "lab-1/pod.yaml"
 
-// pod is what the checks of lab 1 share.
-type pod struct {
-	object    *unstructured.Unstructured
-	created   *corev1.Pod
-	container string
+// learnerPod is the learner's pod, running.
+type learnerPod struct {
+	object    *unstructured.Unstructured // as it was created
+	pod       *corev1.Pod
+	container string // whose tools the checks use
 }
 
-func (s *pod) manifest(ctx context.Context, e *check.Env) error {
-	object, err := readPod(e)
+func podManifest(ctx context.Context, e *check.Env) error {
+	objects, err := e.Objects(ctx, check.Wanted{
+		File: podFile, Want: "exactly one object, a Pod, in the namespace default",
+		One: true, Kinds: []schema.GroupVersionKind{podKind}, Namespaces: home(e),
+		Hint: "Write apiVersion: v1 and kind: Pod; a Deployment makes Pods, but is not one.",
+	})
 	if err != nil {
 		return err
 	}
-	s.object = object
-	_, err = e.DryRun(ctx, object)
-	if message, refused := check.Refused(err); refused && !isAdmission(message) {
-		return &check.Failure{
-			Want: "a Pod that the API server understands",
-			Got:  message,
-			Hint: fieldHint(message),
-		}
-	} else if !refused && err != nil {
-		return fmt.Errorf("asking the API server to read %s: %w", podFile, err)
+	object := objects[0]
+	want := "a Pod that the API server understands"
+	if field, text := commandAsText(object); field != "" {
+		words, _ := json.Marshal(strings.Fields(text))
+		return &check.Failure{Want: want, Got: field + ": " + check.Printable(text, 200), Hint: fmt.Sprintf("`%s` must be a list: %s", field, spaced(words))}
 	}
+	err = e.DryRun(ctx, object)
+	if refusal, refused := check.AsRefusal(err); refused && !refusal.Admission {
+		return &check.Failure{Want: want, Got: refusal.Message, Hint: fieldHint(refusal.Message)}
+	} else if !refused && err != nil {
+		return err
+	}
+	e.Keep(object)
 	return nil // what admission says of it is for the checks below
 }
 
-// readPod is the one Pod of lab 1's file, in the learner's namespace.
-func readPod(e *check.Env) (*unstructured.Unstructured, error) {
-	objects, err := e.Manifest(podFile)
-	if err != nil {
-		return nil, err
-	}
-	fail := func(got, hint string) error {
-		return &check.Failure{Want: "exactly one object, a Pod, in the namespace default", Got: got, Hint: hint}
-	}
-	if len(objects) != 1 {
-		return nil, fail(fmt.Sprintf("%d objects (%s)", len(objects), check.Kinds(objects)), "Keep the Pod only; a line --- starts another object.")
-	}
-	object := objects[0]
-	if object.GetKind() != "Pod" || object.GetAPIVersion() != "v1" {
-		return nil, fail(check.Printable(object.GetAPIVersion()+" "+object.GetKind(), 100), "Write apiVersion: v1 and kind: Pod; a Deployment or List makes pods, it is none.")
-	}
-	if ns := object.GetNamespace(); ns != "" && ns != "default" {
-		return nil, fail("a Pod in the namespace "+check.Printable(ns, 70), "Leave metadata.namespace out, or write default.")
-	}
-	if object.GetName() == "" {
-		return nil, fail("a Pod without metadata.name", "Give it a name under metadata; generateName is not enough here.")
-	}
-	return e.InHome(object), nil
+// home are the learner's namespace as a learner writes it, and as it is called
+// here.
+func home(e *check.Env) map[string]string {
+	return map[string]string{Scene().Namespaces.Home(): e.Namespaces.Of(Home)}
 }
 
-// isAdmission tells admission's refusals, which have checks of their own, from
-// the decoder's and the validator's.
-func isAdmission(message string) bool {
-	return strings.Contains(message, "violates PodSecurity") || strings.Contains(message, "error looking up service account")
+// commandAsText is the first command or args of a container that is a string
+// where it must be a list.
+func commandAsText(object *unstructured.Unstructured) (field, text string) {
+	for _, list := range []string{"initContainers", "containers"} {
+		containers, _, _ := unstructured.NestedSlice(object.Object, "spec", list)
+		for _, container := range containers {
+			fields, _ := container.(map[string]any)
+			for _, field := range []string{"command", "args"} {
+				if text, isText := fields[field].(string); isText {
+					return field, text
+				}
+			}
+		}
+	}
+	return "", ""
 }
+
+// spaced is a JSON list as people write one.
+func spaced(list []byte) string { return strings.ReplaceAll(string(list), `","`, `", "`) }
 
 func fieldHint(message string) string {
 	if strings.Contains(message, "unknown field") {
 		return "The message names the field as you wrote it; compare its spelling and its indentation with kubectl explain pod.spec."
 	}
+	if strings.HasSuffix(message, "a number where a string belongs") || strings.HasSuffix(message, "true or false where a string belongs") {
+		return "Put the value in quotes."
+	}
 	return "The message names the field and what is wrong with it."
 }
 
-func (s *pod) identity(_ context.Context, _ *check.Env) error {
+func podIdentity(_ context.Context, e *check.Env) error {
+	object := check.Need[*unstructured.Unstructured](e, "pod.manifest")
 	for _, field := range []string{"serviceAccountName", "serviceAccount"} {
-		name, found, _ := unstructured.NestedString(s.object.Object, "spec", field)
+		name, found, _ := unstructured.NestedString(object.Object, "spec", field)
 		if found && name != "" && name != "default" {
 			return &check.Failure{
 				Want: "a pod that runs as the service account default",
@@ -121,97 +130,137 @@ func (s *pod) identity(_ context.Context, _ *check.Env) error {
 	return nil
 }
 
-func (s *pod) running(ctx context.Context, e *check.Env) error {
-	created, err := runPod(ctx, e, s.object)
-	if err != nil {
-		return err
-	}
-	later, faltered, err := e.Falters(ctx, created.Namespace, created.Name, podStays)
-	if err == nil && !faltered {
-		later, faltered, err = restarted(ctx, e, later)
+func podRunning(ctx context.Context, e *check.Env) error {
+	object := check.Need[*unstructured.Unstructured](e, "pod.manifest")
+	pod, err := startPod(ctx, e, object)
+	stays := true
+	if err == nil {
+		pod, stays, err = staysReady(ctx, e, pod)
 	}
 	if err != nil {
-		return err
+		return e.Submission.Explain(err, podFile)
 	}
-	if faltered {
-		e.Saw(check.Evidence{Object: check.PodState(later)})
-		return &check.Failure{
+	if !stays {
+		e.Saw(check.Evidence{Object: check.PodState(pod)})
+		return e.Submission.Explain(&check.Failure{
 			Want: fmt.Sprintf("a pod that is still running, without restarts, %s after it became Ready", podStays),
 			Got:  "a pod that was Ready and then stopped running",
 			Hint: "Its command must keep running: sleep 3600 or sleep infinity will do.",
-		}
+		}, podFile)
 	}
-	s.created, s.container = later, toolContainer(later)
+	e.Keep(learnerPod{object, pod, toolContainer(e, pod)})
 	return nil
 }
 
-// restarted asks the container itself how long it has been running: what the
-// node says of a pod can be seconds behind.
-func restarted(ctx context.Context, e *check.Env, created *corev1.Pod) (*corev1.Pod, bool, error) {
-	age, running, err := e.Age(ctx, created.Namespace, created.Name, toolContainer(created))
+// staysReady watches a Ready pod for its two seconds, and then asks the
+// container itself how long it has been running: what the node says of a pod
+// can be seconds behind.
+func staysReady(ctx context.Context, e *check.Env, pod *corev1.Pod) (*corev1.Pod, bool, error) {
+	later, stays, err := e.StaysReady(ctx, pod, podStays)
+	if err != nil || !stays {
+		return later, stays, err
+	}
+	age, running, err := e.Age(ctx, later, toolContainer(e, later))
 	if err != nil || running && age >= podStays {
-		return created, false, err
+		return later, true, err
 	}
-	later, faltered, err := e.Falters(ctx, created.Namespace, created.Name, podReady)
-	if err == nil && !faltered {
-		err = fmt.Errorf("watching pod %s: its container stopped and the node does not say so after %s; type make status", created.Name, podReady)
-	}
-	return later, faltered, err
+	return e.StaysReady(ctx, later, podReady) // the node says so in the end, if it is so
 }
 
-// runPod creates the learner's pod and waits until it is Ready.
-func runPod(ctx context.Context, e *check.Env, object *unstructured.Unstructured) (*corev1.Pod, error) {
+// startPod creates the learner's pod and waits until it is Ready.
+func startPod(ctx context.Context, e *check.Env, object *unstructured.Unstructured) (*corev1.Pod, error) {
 	want := fmt.Sprintf("a pod that becomes Ready within %s", podReady)
-	created, err := e.Create(ctx, object)
-	if message, refused := check.Refused(err); refused {
+	if node, _, _ := unstructured.NestedString(object.Object, "spec", "nodeName"); node != "" {
+		here, err := e.HasNode(ctx, node)
+		if err != nil {
+			return nil, err
+		}
+		if !here {
+			return nil, &check.Failure{Want: want, Got: "spec.nodeName: " + check.Printable(node, 100) + ", a node that is not here", Hint: "Leave spec.nodeName out: the scheduler chooses a node."}
+		}
+	}
+	created, err := e.CreatePod(ctx, object)
+	if refusal, refused := check.AsRefusal(err); refused {
 		hint := "The message is the API server's; it names what it does not accept."
-		if strings.Contains(message, "violates PodSecurity") {
+		if strings.Contains(refusal.Message, "violates PodSecurity") {
 			hint = "The namespace enforces the Pod Security Standard baseline: drop what the message names (privileged, hostNetwork, hostPath, added capabilities, …)."
 		}
-		return nil, &check.Failure{Want: want, Got: "the API server refused to create it: " + message, Hint: hint}
+		return nil, &check.Failure{Want: want, Got: refusal.Error(), Hint: hint}
 	}
 	if err != nil {
 		return nil, err
 	}
-	settled, err := e.Settle(ctx, created.GetNamespace(), created.GetName(), podReady)
+	start, err := e.AwaitReady(ctx, created, podReady)
 	if err != nil {
 		return nil, err
 	}
-	if settled.Ready {
-		return settled.Pod, nil
+	if start.Ready {
+		return start.Pod, nil
 	}
-	if settled.Hopeless == "" { // then it may be the cluster that is slow
-		if err := e.CanRunPods(ctx); err != nil {
-			return nil, fmt.Errorf("telling a slow pod from a broken cluster: %w", err)
-		}
+	for _, words := range start.Words {
+		e.Saw(check.Evidence{Object: "the cluster says: " + words})
 	}
-	for _, message := range check.PodMessages(settled.Pod) {
-		e.Saw(check.Evidence{Object: "the node says: " + message})
+	if start.Log != "" {
+		e.Saw(check.Evidence{Object: "its log ends: " + start.Log})
 	}
-	if settled.Pod != nil && len(settled.Pod.Spec.Containers) > 0 {
-		if log := e.PodLog(ctx, settled.Pod.Namespace, settled.Pod.Name, settled.Pod.Spec.Containers[0].Name); log != "" {
-			e.Saw(check.Evidence{Object: "its log ends: " + log})
-		}
-	}
-	return nil, &check.Failure{Want: want, Got: check.PodState(settled.Pod), Hint: podHint(settled)}
+	got, hint := whyNotReady(e, start)
+	return nil, &check.Failure{Want: want, Got: got, Hint: hint}
 }
 
-func podHint(s check.Settled) string {
+// whyNotReady says what keeps a pod from being Ready, and one thing to try.
+func whyNotReady(e *check.Env, s check.Start) (got, hint string) {
+	words := strings.Join(s.Words, "; ")
+	got = check.PodState(s.Pod)
 	switch {
-	case strings.Contains(s.Hopeless, "Image"):
-		return "Use the image " + check.LabImage + ": it is on the node; others cannot be pulled."
-	case s.Hopeless == "CrashLoopBackOff", s.Hopeless == "it ended":
-		return "Its command must keep running: sleep 3600 or sleep infinity will do."
-	case s.Hopeless != "":
-		return "Look at command, args and volumes: the container cannot be started as written."
+	case s.Never == check.Deleted:
+		return "the pod was deleted while it was starting", "Let nothing delete it: neither the pod itself nor anybody else, nor an annotation that only a node sets."
+	case s.Never == check.Unschedulable:
+		return "no node takes the pod: " + words, schedulingHint(words)
+	case strings.Contains(s.Never, "Image"):
+		return got, "Use the image " + e.Image + ": it is on the node; others cannot be pulled."
+	case s.Never == "CrashLoopBackOff", s.Never == "Ended":
+		return got, "Its command must keep running: sleep 3600 or sleep infinity will do."
+	case s.Never == "CreateContainerConfigError":
+		return got + ": " + words, "Leave out what the message names: it is not in this namespace."
+	case s.Never != "":
+		if command := oneWord(s.Pod); command != "" && strings.Contains(words, command) {
+			list, _ := json.Marshal(strings.Fields(command))
+			return fmt.Sprintf("there is no program called %q", command), "Each word is an entry of its own: " + spaced(list)
+		}
+		return got + ": " + words, "Look at command, args and volumes: the container cannot be started as written."
+	case words != "":
+		return got + ": " + words, "Leave out the volume that the message names, or use an emptyDir."
 	}
-	return "Look at its probes, init containers and resource requests: one of them keeps it from being Ready."
+	if slices.ContainsFunc(s.Pod.Spec.Containers, func(c corev1.Container) bool { return c.ReadinessProbe != nil }) {
+		return got, "Look at its readinessProbe: a pod is Ready when that succeeds."
+	}
+	return got, "Look at its init containers and its startupProbe: they must end, and succeed, before the pod is Ready."
+}
+
+func schedulingHint(words string) string {
+	switch {
+	case strings.Contains(words, "Insufficient"):
+		return "Lower resources.requests (and limits, which count where there are no requests), or leave them out: no node has that much."
+	case strings.Contains(words, "persistentvolumeclaim"):
+		return "There is no such PersistentVolumeClaim here; use an emptyDir volume, or none."
+	}
+	return "Leave out what restricts where it may run: nodeSelector, affinity, schedulerName, schedulingGates."
+}
+
+// oneWord is a whole command line that was written as one word of a command.
+func oneWord(pod *corev1.Pod) string {
+	for _, c := range slices.Concat(pod.Spec.InitContainers, pod.Spec.Containers) {
+		if command := slices.Concat(c.Command, c.Args); len(command) > 0 && len(strings.Fields(command[0])) > 1 {
+			return command[0]
+		}
+	}
+	return ""
 }
 
 // toolContainer is the first container of the lab image, or else the first.
-func toolContainer(pod *corev1.Pod) string {
+func toolContainer(e *check.Env, pod *corev1.Pod) string {
 	for _, c := range pod.Spec.Containers {
-		if c.Image == check.LabImage {
+		if c.Image == e.Image {
 			return c.Name
 		}
 	}

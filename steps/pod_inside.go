@@ -1,87 +1,98 @@
 package steps
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"regexp"
 	"strings"
 
 	authenticationv1 "k8s.io/api/authentication/v1"
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/uuid"
 
 	"rolecall/harness/check"
+	"rolecall/harness/next"
 )
 
-// exec runs a command of ours inside the learner's pod.
-func (s *pod) exec(ctx context.Context, e *check.Env, command ...string) (stdout, stderr string, status int, err error) {
-	ctx, cancel := context.WithTimeout(ctx, check.ProgramTime)
-	defer cancel()
-	out, errs, status, err := e.Exec(ctx, s.created.Namespace, s.created.Name, s.container, nil, command...)
-	return string(out), strings.TrimSpace(string(errs)), status, err
+var duration = regexp.MustCompile(` after \d+ ms`)
+
+// curlSaid is what curl wrote, without the times in it: a learner is told the
+// same whenever the same is wrong.
+func curlSaid(stderr string) string {
+	return check.Printable(duration.ReplaceAllString(stderr, ""), 200)
 }
 
-func (s *pod) tools(ctx context.Context, e *check.Env) error {
-	want := fmt.Sprintf("sh and curl in the container %s", s.container)
-	hint := "Use the image " + check.LabImage + " and leave its PATH alone."
-	_, stderr, status, err := s.exec(ctx, e, "sh", "-c", "curl --version >/dev/null")
-	if cannotStart(err) || status == 126 || status == 127 {
-		got := "they do not run"
-		if stderr != "" {
-			got = check.Printable(stderr, 200)
-		}
-		return &check.Failure{Want: want, Got: got, Hint: hint}
-	}
-	if err != nil {
+// inside runs a command of ours in the learner's pod.
+func (l learnerPod) inside(ctx context.Context, e *check.Env, command ...string) (stdout, stderr string, status int, err error) {
+	return e.Inside(ctx, l.pod, l.container, command...)
+}
+
+func podTools(ctx context.Context, e *check.Env) error {
+	l := check.Need[learnerPod](e, "pod.running")
+	want := fmt.Sprintf("sh and curl in the container %s", l.container)
+	hint := "Use the image " + e.Image + " and leave its PATH alone."
+	_, stderr, status, err := l.inside(ctx, e, "sh", "-c", "curl --version >/dev/null")
+	switch failure, learners := check.AsFailure(err); {
+	case learners:
+		return &check.Failure{Want: want, Got: failure.Got, Hint: hint}
+	case err != nil:
 		return err
+	case status == 126 || status == 127:
+		return &check.Failure{Want: want, Got: cmp.Or(curlSaid(stderr), "they do not run"), Hint: hint}
+	case status != 0:
+		return &check.Failure{Want: want, Got: fmt.Sprintf("curl ended with exit status %d: %s", status, curlSaid(stderr)), Hint: hint}
 	}
-	if status != 0 {
-		return &check.Failure{Want: want, Got: fmt.Sprintf("curl ended with exit status %d: %s", status, check.Printable(stderr, 200)), Hint: hint}
-	}
+	e.Keep(l)
 	return nil
 }
 
-// cannotStart tells a command that is not in the image from an exec that broke.
-func cannotStart(err error) bool {
-	return err != nil && (strings.Contains(err.Error(), "executable file not found") || strings.Contains(err.Error(), "no such file or directory"))
-}
+// maxToken bounds what may be a token, in bytes; Kubernetes' own have some 1,200.
+const maxToken = 16 << 10
 
-func (s *pod) tokenMounted(ctx context.Context, e *check.Env) error {
+func podTokenMounted(ctx context.Context, e *check.Env) error {
+	l := check.Need[learnerPod](e, "pod.tools")
 	want := "token, ca.crt and namespace in " + check.ServiceAccountPath
 	files := map[string]string{}
 	for _, file := range []string{"token", "ca.crt", "namespace"} {
-		out, stderr, status, err := s.exec(ctx, e, "cat", check.ServiceAccountPath+"/"+file)
+		out, stderr, status, err := l.inside(ctx, e, "cat", check.ServiceAccountPath+"/"+file)
 		if err != nil {
 			return err
 		}
 		if status != 0 {
-			return &check.Failure{Want: want, Got: check.Printable(stderr, 200), Hint: "Do not turn automountServiceAccountToken off, and mount nothing over that path."}
+			return &check.Failure{Want: want, Got: curlSaid(stderr), Hint: "Do not turn automountServiceAccountToken off, and mount nothing over that path."}
 		}
 		files[file] = out
 	}
-	if ns := strings.TrimSpace(files["namespace"]); ns != e.Namespaces.Home {
-		return &check.Failure{Want: "the file namespace names " + e.Namespaces.Home, Got: check.Printable(ns, 80), Hint: "Let Kubernetes mount the three files."}
+	if ns := strings.TrimSpace(files["namespace"]); ns != e.Namespaces.Of(Home) {
+		return &check.Failure{Want: "the file namespace names " + e.Namespaces.Of(Home), Got: check.Printable(ns, 80), Hint: "Let Kubernetes mount the three files."}
 	}
-	root, err := e.Client.CoreV1().ConfigMaps(e.Namespaces.Home).Get(ctx, "kube-root-ca.crt", metav1.GetOptions{})
+	root, err := e.Client.CoreV1().ConfigMaps(e.Namespaces.Of(Home)).Get(ctx, "kube-root-ca.crt", metav1.GetOptions{})
 	if err != nil {
-		return fmt.Errorf("reading the cluster's CA certificate: %w; type make status", err)
+		return next.Errorf("make status", "reading the cluster's CA certificate: %w", err)
 	}
 	if strings.TrimSpace(files["ca.crt"]) != strings.TrimSpace(root.Data["ca.crt"]) {
 		return &check.Failure{Want: "ca.crt holds this cluster's certificate authority", Got: "another certificate", Hint: "Let Kubernetes mount the three files."}
 	}
-	return s.tokenIsThePods(ctx, e, strings.TrimSpace(files["token"]))
+	token := strings.TrimSpace(files["token"])
+	if token == "" || len(token) > maxToken {
+		return &check.Failure{Want: want, Got: fmt.Sprintf("a file token of %d bytes", len(files["token"])), Hint: "Let Kubernetes mount the three files."}
+	}
+	return tokenIsOf(ctx, e, token, l.pod)
 }
 
-// tokenIsThePods asks the API server itself whose token that is.
-func (s *pod) tokenIsThePods(ctx context.Context, e *check.Env, token string) error {
+// tokenIsOf asks the API server itself whether a token is a pod's.
+func tokenIsOf(ctx context.Context, e *check.Env, token string, pod *corev1.Pod) error {
 	review, err := e.Client.AuthenticationV1().TokenReviews().Create(ctx, &authenticationv1.TokenReview{
 		Spec: authenticationv1.TokenReviewSpec{Token: token},
 	}, metav1.CreateOptions{})
 	if err != nil {
-		return fmt.Errorf("asking the API server to review the pod's token: %w; type make status", err)
+		return next.Errorf("make status", "asking the API server to review the pod's token: %w", err)
 	}
 	user := review.Status.User
 	boundTo := strings.Join(user.Extra["authentication.kubernetes.io/pod-uid"], "")
-	account := check.ServiceAccount(e.Namespaces.Home, "default").User
+	account := account(e)
 	e.Saw(check.Evidence{Object: fmt.Sprintf("the API server takes the token for %s, bound to pod %s", user.Username, strings.Join(user.Extra["authentication.kubernetes.io/pod-name"], ""))})
 	want := "a token of " + account + ", bound to this pod"
 	hint := "Let Kubernetes mount the token: leave volumes at that path out."
@@ -90,24 +101,25 @@ func (s *pod) tokenIsThePods(ctx context.Context, e *check.Env, token string) er
 		return &check.Failure{Want: want, Got: "a token that the API server does not accept", Hint: hint}
 	case user.Username != account:
 		return &check.Failure{Want: want, Got: "a token of " + check.Printable(user.Username, 200), Hint: hint}
-	case boundTo != string(s.created.UID):
+	case boundTo != string(pod.UID):
 		return &check.Failure{Want: want, Got: "a token that is bound to another pod or to none", Hint: hint}
 	}
 	return nil
 }
 
-// unauthenticated calls with our own curl, without a token. Whom it reaches is
-// told by the audit log, so it need not verify the server.
-func (s *pod) unauthenticated(ctx context.Context, e *check.Env) error {
+// podUnauthenticated calls with our own curl, without a token. Whom it reaches
+// is told by the audit log, so it need not verify the server.
+func podUnauthenticated(ctx context.Context, e *check.Env) error {
+	l := check.Need[learnerPod](e, "pod.tools")
 	if err := e.NeedsAudit(); err != nil {
 		return err
 	}
 	nonce := string(uuid.NewUUID())
-	url := fmt.Sprintf("https://kubernetes.default.svc/api/v1/namespaces/%s/services?rolecall=%s", e.Namespaces.Home, nonce)
+	url := fmt.Sprintf("https://kubernetes.default.svc/api/v1/namespaces/%s/services?rolecall=%s", e.Namespaces.Of(Home), nonce)
 	var stderr string
 	var status int
 	requests, err := e.Witness(ctx, func() (err error) {
-		_, stderr, status, err = s.exec(ctx, e,
+		_, stderr, status, err = l.inside(ctx, e,
 			"curl", "--silent", "--show-error", "--max-time", "10", "--insecure", "--output", "/dev/null", url)
 		return err
 	})
@@ -130,7 +142,7 @@ func (s *pod) unauthenticated(ctx context.Context, e *check.Env) error {
 	}
 	return &check.Failure{
 		Want: want,
-		Got:  fmt.Sprintf("the call did not arrive (curl ended with exit status %d: %s)", status, check.Printable(stderr, 200)),
+		Got:  fmt.Sprintf("the call did not arrive (curl ended with exit status %d: %s)", status, curlSaid(stderr)),
 		Hint: "Leave dnsPolicy, dnsConfig, hostAliases and proxy variables out: the name is resolved by the cluster.",
 	}
 }

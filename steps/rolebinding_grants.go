@@ -1,21 +1,32 @@
 package steps
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	rbacv1 "k8s.io/api/rbac/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
 
 	"rolecall/harness/check"
+	"rolecall/harness/next"
 )
 
 // grant is one binding of the learner's and the rules that it gives.
 type grant struct {
 	binding rbacv1.RoleBinding
 	rules   []rbacv1.PolicyRule
+	exists  bool // the role that it refers to
+}
+
+// name is the binding's name as the learner gave it.
+func (g grant) name() string {
+	return check.Printable(cmp.Or(g.binding.GenerateName, g.binding.Name), 100)
 }
 
 func (g grant) String() string {
@@ -23,53 +34,124 @@ func (g grant) String() string {
 	for _, s := range g.binding.Subjects {
 		subjects = append(subjects, subjectText(s))
 	}
-	return check.Printable(fmt.Sprintf("RoleBinding %s gives %s %s to %s", g.binding.Name, g.binding.RoleRef.Kind, g.binding.RoleRef.Name, strings.Join(subjects, ", ")), 500)
+	return check.Printable(fmt.Sprintf("RoleBinding %s gives %s %s to %s", g.name(), g.binding.RoleRef.Kind, g.binding.RoleRef.Name, strings.Join(subjects, ", ")), 500)
 }
 
-// grants reads the learner's bindings back from the API server.
-func (s *roleBinding) grants(ctx context.Context, e *check.Env) ([]grant, error) {
-	bindings, err := e.Client.RbacV1().RoleBindings(e.Namespaces.Home).List(ctx, metav1.ListOptions{LabelSelector: check.RunLabel + "=" + e.Run})
-	if err != nil {
-		return nil, fmt.Errorf("reading the role bindings back: %w; type make status", err)
-	}
-	var grants []grant
-	for _, b := range bindings.Items {
-		rules, err := s.rules(ctx, e, b.RoleRef)
-		if err != nil {
-			return nil, err
+// reaches reports whether one of the binding's subjects is that one, by name
+// or as one of its groups.
+func (g grant) reaches(who check.Subject) bool {
+	return slices.ContainsFunc(g.binding.Subjects, func(s rbacv1.Subject) bool {
+		switch s.Kind {
+		case rbacv1.ServiceAccountKind:
+			return check.ServiceAccount(cmp.Or(s.Namespace, g.binding.Namespace), s.Name).User == who.User
+		case rbacv1.UserKind:
+			return s.Name == who.User
 		}
-		grants = append(grants, grant{b, rules})
+		return slices.Contains(who.Groups, s.Name)
+	})
+}
+
+// grants reads what the learner's objects give.
+func grants(ctx context.Context, e *check.Env, objects []*unstructured.Unstructured) ([]grant, error) {
+	var grants []grant
+	for _, object := range objects {
+		if object.GroupVersionKind() != roleBindingKind {
+			continue
+		}
+		var g grant
+		err := runtime.DefaultUnstructuredConverter.FromUnstructured(object.Object, &g.binding)
+		if err == nil {
+			g.rules, g.exists, err = rules(ctx, e, g.binding.RoleRef)
+		}
+		if err != nil {
+			return nil, next.Errorf("make status", "reading RoleBinding %s: %w", g.name(), err)
+		}
+		grants = append(grants, g)
 	}
 	return grants, nil
 }
 
-// rules are those of the role that a binding refers to; a role that does not
-// exist gives none.
-func (s *roleBinding) rules(ctx context.Context, e *check.Env, ref rbacv1.RoleRef) ([]rbacv1.PolicyRule, error) {
-	var rules []rbacv1.PolicyRule
-	var err error
-	if ref.Kind == "ClusterRole" {
-		var role *rbacv1.ClusterRole
-		if role, err = e.Client.RbacV1().ClusterRoles().Get(ctx, ref.Name, metav1.GetOptions{}); err == nil {
-			rules = role.Rules
-		}
+// rules are those of the role that a binding refers to, if it exists.
+func rules(ctx context.Context, e *check.Env, ref rbacv1.RoleRef) (rules []rbacv1.PolicyRule, exists bool, err error) {
+	if ref.Kind == clusterRoleKind.Kind {
+		role, getErr := e.Client.RbacV1().ClusterRoles().Get(ctx, ref.Name, metav1.GetOptions{})
+		rules, err = role.Rules, getErr
 	} else {
-		var role *rbacv1.Role
-		if role, err = e.Client.RbacV1().Roles(e.Namespaces.Home).Get(ctx, ref.Name, metav1.GetOptions{}); err == nil {
-			rules = role.Rules
-		}
+		role, getErr := e.Client.RbacV1().Roles(e.Namespaces.Of(Home)).Get(ctx, ref.Name, metav1.GetOptions{})
+		rules, err = role.Rules, getErr
 	}
-	if err != nil && !apierrors.IsNotFound(err) {
-		return nil, fmt.Errorf("reading %s %s: %w; type make status", ref.Kind, ref.Name, err)
+	if apierrors.IsNotFound(err) {
+		return nil, false, nil
 	}
-	return rules, nil
+	return rules, err == nil, err
 }
 
-// isAccount tells whether a subject is the learner's service account, under
-// either of its names. Without a namespace it is one of the binding's own.
+// granted are the rules that grants give to a subject.
+func granted(who check.Subject, grants []grant) (rules []rbacv1.PolicyRule) {
+	for _, g := range grants {
+		if g.reaches(who) {
+			rules = append(rules, g.rules...)
+		}
+	}
+	return rules
+}
+
+// mistake names what keeps the first binding that gives the account nothing
+// from giving it something, and what to do about it.
+func mistake(ctx context.Context, e *check.Env, grants []grant) (got, hint string, err error) {
+	if len(grants) == 0 {
+		return "no RoleBinding, so nobody gets anything", "Add a RoleBinding: a Role alone says what may be done, and a RoleBinding says who may.", nil
+	}
+	for _, g := range grants {
+		ref := g.binding.RoleRef
+		switch {
+		case !g.exists && ref.Kind == clusterRoleKind.Kind:
+			got, hint = "no ClusterRole "+ref.Name+" here", "Write name: view under roleRef."
+		case !g.exists:
+			got, hint = "no Role "+ref.Name+" here", "Write kind: ClusterRole and name: view under roleRef."
+			_, isClusterRole, err := rules(ctx, e, rbacv1.RoleRef{Kind: clusterRoleKind.Kind, Name: ref.Name})
+			if err != nil {
+				return "", "", err
+			}
+			if isClusterRole {
+				got, hint = got+"; "+ref.Name+" is a ClusterRole", "Write kind: ClusterRole under roleRef."
+			}
+		case len(g.binding.Subjects) == 0:
+			got, hint = "no subject", "Name one under subjects: kind ServiceAccount, name default, namespace default."
+		case !g.reaches(subject(e)):
+			got, hint = subjectText(g.binding.Subjects[0])+" as its subject", subjectHint(g.binding.Subjects[0])
+		default:
+			continue
+		}
+		return check.Printable("RoleBinding "+g.name()+": "+got, 300), hint, nil
+	}
+	return "", "", nil
+}
+
+// subjectHint is the one thing that is wrong with a subject.
+func subjectHint(s rbacv1.Subject) string {
+	switch {
+	case s.Kind != rbacv1.ServiceAccountKind && s.Name == "default":
+		return "A service account is not a " + s.Kind + ": write kind: ServiceAccount, without apiGroup."
+	case s.Kind != rbacv1.ServiceAccountKind:
+		return "Name the account: kind ServiceAccount, name default, namespace default."
+	case s.Name != "default":
+		return "Write name: default under subjects."
+	}
+	return "Write namespace: default under subjects: there the account lives."
+}
+
+// isAccount reports whether a subject is the learner's service account and
+// nobody else, under either of its names. Without a namespace it is one of the
+// binding's own.
 func isAccount(e *check.Env, s rbacv1.Subject) bool {
-	return s.Kind == "ServiceAccount" && s.Name == "default" && (s.Namespace == e.Namespaces.Home || s.Namespace == "") ||
-		s.Kind == "User" && s.Name == account(e)
+	return s.Kind == rbacv1.ServiceAccountKind && s.Name == "default" && (s.Namespace == e.Namespaces.Of(Home) || s.Namespace == "") ||
+		s.Kind == rbacv1.UserKind && s.Name == account(e)
+}
+
+// subject is the learner's service account.
+func subject(e *check.Env) check.Subject {
+	return check.ServiceAccount(e.Namespaces.Of(Home), "default")
 }
 
 func subjectText(s rbacv1.Subject) string {

@@ -9,159 +9,178 @@ import (
 )
 
 // Token is lab 2: one authenticated request from inside a pod.
-func Token() harness.Step {
-	s := &token{}
-	return harness.Step{
-		Slug: "token", Lab: 2, Title: "Calling the API server with the pod's token",
-		Setup: s.setup,
+func Token() harness.Lab {
+	return harness.Lab{
+		Slug: "token", Number: 2, Title: "Calling the API server with the pod's token",
+		Files: []check.File{{Name: "call", Form: check.ProgramFile}},
+		Setup: tokenSetup,
 		Checks: []harness.Check{
-			{ID: "token.runs", Points: 4, Run: s.runs,
+			{ID: "token.runs", Points: 4, Run: tokenRuns,
 				Desc: "the program compiles (Go), starts, and ends within 20 s"},
-			{ID: "token.authenticated", Points: 4, Run: s.authenticated, Needs: []string{"token.runs"},
+			{ID: "token.authenticated", Points: 4, Run: tokenAuthenticated, Needs: []string{"token.runs"},
 				Desc: "the API server saw list services in default, from this pod, as system:serviceaccount:default:default"},
-			{ID: "token.fresh", Points: 4, Run: s.fresh, Needs: []string{"token.authenticated"},
+			{ID: "token.fresh", Points: 4, Run: tokenFresh, Needs: []string{"token.authenticated"},
 				Desc: "run in a second pod, the request carries that pod's own credential: the token is read, not pasted"},
-			{ID: "token.ca-verified", Points: 4, Run: s.caVerified, Needs: []string{"token.authenticated"},
+			{ID: "token.ca-verified", Points: 4, Run: tokenCAVerified, Needs: []string{"token.authenticated"},
 				Desc: "in a pod whose ca.crt belongs to another authority, no credential reaches the server"},
-			{ID: "token.namespace", Points: 4, Run: s.namespace, Needs: []string{"token.authenticated"},
+			{ID: "token.namespace", Points: 4, Run: tokenNamespace, Needs: []string{"token.authenticated"},
 				Desc: "in a pod of another namespace, it asks for that namespace's services"},
 		},
 	}
 }
 
-// token is what the checks of lab 2 share.
-type token struct {
-	first, second, elsewhere *check.Caller
+// tokenPods are the pods that lab 2 runs the program in.
+type tokenPods struct{ first, second, elsewhere *check.Caller }
 
-	program  *check.Program
-	run      *check.Run     // in the first pod
-	requests check.Requests // that came of it
+func tokenSetup(ctx context.Context, e *check.Env) (err error) {
+	var pods tokenPods
+	if pods.first, err = e.StartCaller(ctx, e.Namespaces.Of(Home), "default", check.Genuine, check.ForeignCA); err != nil {
+		return err
+	}
+	if pods.second, err = e.StartCaller(ctx, e.Namespaces.Of(Home), "default", check.Genuine); err != nil {
+		return err
+	}
+	if pods.elsewhere, err = e.StartCaller(ctx, e.Namespaces.Of(Elsewhere), "default", check.Genuine); err != nil {
+		return err
+	}
+	e.Keep(pods)
+	return nil
 }
 
-func (s *token) setup(ctx context.Context, e *check.Env) (err error) {
-	if s.first, err = e.StartCaller(ctx, e.Namespaces.Home, check.Genuine, check.ForeignCA); err != nil {
-		return err
-	}
-	if s.second, err = e.StartCaller(ctx, e.Namespaces.Home, check.Genuine); err != nil {
-		return err
-	}
-	s.elsewhere, err = e.StartCaller(ctx, e.Namespaces.Elsewhere, check.Genuine)
-	return err
+// call is one run of a program, and what the API server saw of it.
+type call struct {
+	run  *check.Run
+	seen check.Requests
 }
 
-func (s *token) runs(ctx context.Context, e *check.Env) (err error) {
-	if s.program, err = e.Program(ctx, "lab-2", "call"); err != nil {
+func tokenRuns(ctx context.Context, e *check.Env) error {
+	program, err := e.Program(ctx, "lab-2", "call")
+	if err != nil {
 		return err
 	}
-	s.requests, err = e.Witness(ctx, func() error {
-		s.run, err = e.RunIn(ctx, s.first, check.Genuine, s.program)
+	pod := check.Need[tokenPods](e, check.Setup).first
+	var run *check.Run
+	requests, err := e.Witness(ctx, func() (err error) {
+		run, err = e.RunIn(ctx, pod, check.Genuine, program)
 		return err
 	})
 	if err != nil {
 		return err
 	}
-	return s.run.Ended()
+	e.Keep(call{run, requests.From(pod.IP)})
+	return run.Ended()
 }
 
-func (s *token) authenticated(_ context.Context, e *check.Env) error {
+func tokenAuthenticated(_ context.Context, e *check.Env) error {
 	if err := e.NeedsAudit(); err != nil {
 		return err
 	}
-	account := check.ServiceAccount(e.Namespaces.Home, "default").User
-	seen := s.requests.From(s.first.IP)
-	e.Saw(seen.Evidence()...)
-	if len(seen.Lists("services", e.Namespaces.Home).By(account)) > 0 {
+	first := check.Need[call](e, "token.runs")
+	e.Saw(first.seen.Evidence()...)
+	if len(first.seen.Lists("services", e.Namespaces.Of(Home)).By(account(e))) > 0 {
+		e.Keep(first.run.Program)
 		return nil
 	}
-	e.Saw(s.run.Evidence())
-	return &check.Failure{
-		Want: fmt.Sprintf("list services in %s, as %s", e.Namespaces.Home, account),
-		Got:  seen.Summary(),
-		Hint: callHint(seen),
-	}
+	e.Saw(first.run.Evidence())
+	return first.missed(e, fmt.Sprintf("list services in %s, as %s", e.Namespaces.Of(Home), account(e)))
 }
 
-// callHint names the likeliest reason for which the request was not seen.
-func callHint(seen check.Requests) string {
-	switch {
-	case len(seen) == 0:
-		return "Nothing arrived: look at what the program wrote to stderr. The request is GET https://kubernetes.default.svc/api/v1/namespaces/NAMESPACE/services."
-	case len(seen.Answered(401)) > 0:
-		return "The server did not accept the token: send it as Authorization: Bearer followed by the file's content, nothing more."
-	case len(seen.WithCredential()) == 0:
-		return "The request carried no token: send the header Authorization: Bearer with the content of " + check.ServiceAccountPath + "/token."
-	}
-	return "The path for the services of a namespace is /api/v1/namespaces/NAMESPACE/services."
-}
-
-func (s *token) fresh(ctx context.Context, e *check.Env) error {
-	seen, err := s.runIn(ctx, e, s.second, check.Genuine)
+func tokenFresh(ctx context.Context, e *check.Env) error {
+	second := check.Need[tokenPods](e, check.Setup).second
+	again, err := witnessed(ctx, e, second, check.Genuine, check.Need[*check.Program](e, "token.authenticated"))
 	if err != nil {
 		return err
 	}
 	want := "a request with the second pod's own token"
-	for _, r := range seen {
-		if r.PodUID == s.second.UID {
+	for _, r := range again.seen {
+		if r.PodUID == second.UID {
 			return nil
 		}
 	}
-	if len(seen.WithCredential()) == 0 {
-		return &check.Failure{Want: want, Got: seen.Summary(), Hint: "The program must work in any pod: keep no state, and read the token at each run."}
+	if len(again.seen.WithCredential()) == 0 {
+		return &check.Failure{Want: want, Got: again.seen.Summary(), Hint: "The program must work in any pod: keep no state, and read the token at each run."}
 	}
-	return &check.Failure{Want: want, Got: "a request with a token that is not bound to that pod: " + seen.Summary(), Hint: "Read " + check.ServiceAccountPath + "/token when the program runs instead of pasting a token into it."}
+	return &check.Failure{Want: want, Got: "a request with a token that is not bound to that pod: " + again.seen.Summary(), Hint: "Read " + check.ServiceAccountPath + "/token when the program runs instead of pasting a token into it."}
 }
 
-func (s *token) caVerified(ctx context.Context, e *check.Env) error {
-	seen, err := s.runIn(ctx, e, s.first, check.ForeignCA)
+func tokenCAVerified(ctx context.Context, e *check.Env) error {
+	deceived, err := witnessed(ctx, e, check.Need[tokenPods](e, check.Setup).first, check.ForeignCA, check.Need[*check.Program](e, "token.authenticated"))
 	if err != nil {
 		return err
 	}
-	if sent := seen.WithCredential(); len(sent) > 0 {
+	if sent := deceived.seen.WithCredential(); len(sent) > 0 {
 		return &check.Failure{
 			Want: "no request with a token to a server that ca.crt does not vouch for",
 			Got:  sent.Summary(),
 			Hint: "Verify the server: curl --cacert " + check.ServiceAccountPath + "/ca.crt, never -k; in Go, tls.Config.RootCAs, never InsecureSkipVerify.",
 		}
 	}
-	return nil
+	return deceived.run.Ended()
 }
 
-func (s *token) namespace(ctx context.Context, e *check.Env) error {
-	seen, err := s.runIn(ctx, e, s.elsewhere, check.Genuine)
+func tokenNamespace(ctx context.Context, e *check.Env) error {
+	namespace := e.Namespaces.Of(Elsewhere)
+	there, err := witnessed(ctx, e, check.Need[tokenPods](e, check.Setup).elsewhere, check.Genuine, check.Need[*check.Program](e, "token.authenticated"))
 	if err != nil {
 		return err
 	}
-	if len(seen.Lists("services", e.Namespaces.Elsewhere)) > 0 {
+	if len(there.seen.Lists("services", namespace)) > 0 {
 		return nil
 	}
 	return &check.Failure{
-		Want: fmt.Sprintf("in a pod of the namespace %s: list services in %s", e.Namespaces.Elsewhere, e.Namespaces.Elsewhere),
-		Got:  seen.Summary(),
+		Want: fmt.Sprintf("in a pod of the namespace %s: list services in %s", namespace, namespace),
+		Got:  there.seen.Summary(),
 		Hint: "Read the namespace's name from " + check.ServiceAccountPath + "/namespace instead of writing default.",
 	}
 }
 
-// runIn runs the program in one of the pods and returns what arrived from it.
-func (s *token) runIn(ctx context.Context, e *check.Env, c *check.Caller, container string) (check.Requests, error) {
-	_, seen, err := witnessed(ctx, e, c, container, s.program)
-	return seen, err
+// account is the user name of the learner's service account.
+func account(e *check.Env) string {
+	return check.ServiceAccount(e.Namespaces.Of(Home), "default").User
 }
 
-// witnessed runs a program in a caller's container and returns how it went and
-// what the API server saw of it, which is kept as evidence.
-func witnessed(ctx context.Context, e *check.Env, c *check.Caller, container string, p *check.Program) (*check.Run, check.Requests, error) {
+// witnessed runs a program in a caller's container. What the API server saw of
+// it is kept as evidence.
+func witnessed(ctx context.Context, e *check.Env, c *check.Caller, container string, p *check.Program) (*call, error) {
 	if err := e.NeedsAudit(); err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	var run *check.Run
+	var made call
 	requests, err := e.Witness(ctx, func() (err error) {
-		run, err = e.RunIn(ctx, c, container, p)
+		made.run, err = e.RunIn(ctx, c, container, p)
 		return err
 	})
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	seen := requests.From(c.IP)
-	e.Saw(seen.Evidence()...)
-	return run, seen, nil
+	made.seen = requests.From(c.IP)
+	e.Saw(made.seen.Evidence()...)
+	return &made, nil
+}
+
+// missed fails a program whose request is not the one that a lab is about, and
+// names the likeliest reason.
+func (c *call) missed(e *check.Env, want string) error {
+	failure := &check.Failure{Want: want, Got: c.seen.Summary()}
+	switch trouble := c.run.Trouble(); {
+	case len(c.seen) == 0 && c.run.Ended() != nil:
+		return c.run.Ended()
+	case len(c.seen) == 0 && trouble != nil:
+		failure.Got += ": " + trouble.What
+		failure.Hint = trouble.Hint
+	case len(c.seen) == 0:
+		if message := c.run.Message(); message != "" {
+			failure.Got += "; on stderr " + message
+		}
+		failure.Hint = "The request is GET https://kubernetes.default.svc/api/v1/namespaces/NAMESPACE/services."
+	case c.run.Program.QuotesToken() && len(c.seen.Answered(401)) > 0:
+		failure.Hint = "Single quotes keep $( ) and variables from being expanded: put the Authorization header in double quotes."
+	case len(c.seen.Answered(401)) > 0:
+		failure.Hint = "The server did not accept the token: send it as Authorization: Bearer followed by the file's content, nothing more."
+	case len(c.seen.WithCredential()) == 0:
+		failure.Hint = "The request carried no token: send the header Authorization: Bearer with the content of " + check.ServiceAccountPath + "/token."
+	default:
+		failure.Hint = "The path for the services of a namespace is /api/v1/namespaces/NAMESPACE/services."
+	}
+	return e.Submission.Explain(failure, c.run.Program.Name)
 }

@@ -10,12 +10,13 @@ import (
 
 	"rolecall/harness"
 	"rolecall/harness/check"
+	"rolecall/harness/next"
 )
 
 // Walkthrough is all five labs as one story: the learner's own pod is refused,
 // the learner's binding is made, the same pod is allowed.
-func Walkthrough() harness.Step {
-	return harness.Step{
+func Walkthrough() harness.Lab {
+	return harness.Lab{
 		Slug: "walkthrough", Title: "The walkthrough as one story",
 		Checks: []harness.Check{
 			{ID: "walkthrough.cause", Points: 0, Run: cause,
@@ -29,14 +30,6 @@ func cause(ctx context.Context, e *check.Env) error {
 	if err := e.NeedsAudit(); err != nil {
 		return err
 	}
-	object, err := readPod(e)
-	if err != nil {
-		return err
-	}
-	binding, err := readBinding(e)
-	if err != nil {
-		return err
-	}
 	call, err := e.Program(ctx, "lab-3", "call")
 	if err != nil {
 		return err
@@ -45,32 +38,32 @@ func cause(ctx context.Context, e *check.Env) error {
 	if err != nil {
 		return err
 	}
-	pod, err := runPod(ctx, e, object)
+	pod, err := startPod(ctx, e, check.Need[learnerPod](e, "pod.running").object)
 	if err != nil {
 		return err
 	}
-
+	objects := check.Need[binding](e, "rolebinding.allows-view").objects
 	story, err := e.Witness(ctx, func() error {
-		if _, err := e.RunInPod(ctx, pod.Name, toolContainer(pod), call); err != nil {
+		if _, err := e.RunInPod(ctx, pod.Name, toolContainer(e, pod), call); err != nil {
 			return err
 		}
-		if err := bind(ctx, e, binding); err != nil {
+		if objects, err = bind(ctx, e, objects); err != nil {
 			return err
 		}
 		if err := opens(ctx, e); err != nil {
 			return err
 		}
-		_, err := e.RunInPod(ctx, pod.Name, toolContainer(pod), list)
+		_, err := e.RunInPod(ctx, pod.Name, toolContainer(e, pod), list)
 		return err
 	})
 	if err != nil {
 		return err
 	}
-	return judge(e, story, pod, binding)
+	return judge(e, story, pod, objects)
 }
 
 // judge reads the story from the audit log alone.
-func judge(e *check.Env, story check.Requests, pod *corev1.Pod, binding []*unstructured.Unstructured) error {
+func judge(e *check.Env, story check.Requests, pod *corev1.Pod, objects []*unstructured.Unstructured) error {
 	want := "the same pod refused (403), then the binding, then the same pod allowed by it"
 	fail := func(got, hint string) error { return &check.Failure{Want: want, Got: got, Hint: hint} }
 	const hint = "Run the programs of labs 3 and 5 in the pod of lab 1: something in that pod's manifest keeps them from calling the API server as its service account."
@@ -97,26 +90,27 @@ func judge(e *check.Env, story check.Requests, pod *corev1.Pod, binding []*unstr
 	e.Saw(between.Evidence()...)
 	e.Saw(check.Evidence{Request: &story[allowed]})
 	names := map[string]bool{}
-	for _, object := range binding {
+	for _, object := range objects {
 		names[strings.ToLower(object.GetKind())+"s "+object.GetName()] = true
 	}
 	for _, change := range between {
 		if !names[change.Resource+" "+change.Name] {
-			return fmt.Errorf("telling the cause: %s changed access meanwhile (%s %s); leave the cluster alone while a lab runs, and try again", change.User, change.Verb, change.Resource)
+			return next.Errorf("leave the cluster alone while a lab runs, and try again", "telling the cause: %s changed access meanwhile (%s %s)", change.User, change.Verb, change.Resource)
 		}
 	}
-	if len(between) != len(binding) {
-		return fail(fmt.Sprintf("%d changes of access where the manifest has %d objects", len(between), len(binding)), "Let rolebinding.yaml hold what is needed, once.")
+	if len(between) != len(objects) {
+		return fail(fmt.Sprintf("%d changes of access where the manifest has %d objects", len(between), len(objects)), "Let rolebinding.yaml hold what is needed, once.")
 	}
-	for _, object := range binding {
-		if object.GetKind() == "RoleBinding" && strings.Contains(story[allowed].Reason, `"`+object.GetName()+"/"+e.Namespaces.Home+`"`) {
+	for _, object := range objects {
+		if object.GetKind() == "RoleBinding" && strings.Contains(story[allowed].Reason, `"`+object.GetName()+"/"+e.Namespaces.Of(Home)+`"`) {
 			return nil
 		}
 	}
 	return fail("allowed for another reason: "+check.Printable(story[allowed].Reason, 200), "The binding of lab 4 must be what allows the call.")
 }
 
-// position is where the first request of a kind stands, from a place on.
+// position is the index of the first such request, from one on; -1 if there is
+// none.
 func position(requests check.Requests, is func(check.Request) bool, from int) int {
 	for i := from; i < len(requests); i++ {
 		if is(requests[i]) {

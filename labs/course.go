@@ -1,0 +1,36 @@
+// Package labs is the course: the one ordered list of labs, and what a learner
+// reads and gets.
+package labs
+
+import (
+	"embed"
+
+	"rolecall/harness"
+	"rolecall/steps"
+)
+
+//go:embed lab-*/README.md lab-*/starter lab-*/solution walkthrough/README.md
+var files embed.FS
+
+// Course is the Kubernetes service-account walkthrough.
+func Course() harness.Course {
+	story := steps.Walkthrough()
+	return harness.Course{
+		Name:  "walkthrough",
+		Title: "the Kubernetes service-account walkthrough",
+		Labs: []harness.Lab{
+			steps.Pod(),
+			steps.Token(),
+			steps.Forbidden(),
+			steps.RoleBinding(),
+			steps.Success(),
+		},
+		Story:   &story,
+		Parts:   []harness.Part{{Name: "walkthrough", First: 1, Last: 5}},
+		Scene:   steps.Scene(),
+		Program: steps.Program(),
+		Before:  steps.Before,
+		Files:   files,
+		Path:    "labs",
+	}
+}

@@ -1,0 +1,135 @@
+package steps_test
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"rolecall/harness"
+	"rolecall/harness/e2e/corpus"
+	"rolecall/labs"
+)
+
+// contract are the check ids that courses grade against. It only grows.
+var contract = map[string][]string{
+	"pod":         {"manifest", "running", "identity", "token-mounted", "tools", "unauthenticated"},
+	"token":       {"runs", "authenticated", "fresh", "ca-verified", "namespace"},
+	"forbidden":   {"observed", "reported", "allowed", "unauthorized", "unverified", "answer"},
+	"rolebinding": {"manifest", "namespaced", "allows-view", "no-more", "only-default"},
+	"success":     {"allowed", "complete", "live", "refused"},
+	"walkthrough": {"cause"},
+}
+
+// course is the course in its folder on disk.
+func course() (c harness.Course, folder string) {
+	c = labs.Course()
+	return c, filepath.Join("..", c.Path)
+}
+
+// all are the course's labs and its story.
+func all(t *testing.T, c harness.Course) []harness.Lab {
+	t.Helper()
+	labs, err := c.Select("all")
+	require.NoError(t, err)
+	return labs
+}
+
+func TestCourseIsValid(t *testing.T) {
+	assert.NoError(t, labs.Course().Validate())
+}
+
+func TestCourseKeepsTheContract(t *testing.T) {
+	course, _ := course()
+	found := map[string][]string{}
+	for _, lab := range all(t, course) {
+		for _, c := range lab.Checks {
+			found[lab.Slug] = append(found[lab.Slug], strings.TrimPrefix(c.ID, lab.Slug+"."))
+		}
+		slices.Sort(found[lab.Slug])
+		if lab.Number > 0 {
+			assert.Equal(t, 20, lab.Points(), "points of %s", lab.Slug)
+		}
+	}
+	for _, ids := range contract {
+		slices.Sort(ids)
+	}
+	assert.Equal(t, contract, found)
+}
+
+func TestEveryCheckHasAHintInTheText(t *testing.T) {
+	course, folder := course()
+	for _, lab := range all(t, course) {
+		file := filepath.Join(folder, course.Dir(lab), "README.md")
+		text, err := os.ReadFile(file)
+		require.NoError(t, err)
+		for _, c := range lab.Checks {
+			assert.Contains(t, string(text), "`"+c.ID+"`", file)
+		}
+		lines := strings.Split(strings.TrimSpace(string(text)), "\n")
+		assert.Regexp(t, `^Next: \[.*\]\(.*\)$`, lines[len(lines)-1], file)
+		assert.NotContains(t, string(text), "<!-- real output", "%s lacks the output of a real run", file)
+	}
+}
+
+// TestStartersAreWhatIsAskedFor holds starters and solutions to the files that
+// the lab asks for, and a starter to leave something to do.
+func TestStartersAreWhatIsAskedFor(t *testing.T) {
+	course, _ := course()
+	for _, lab := range course.Labs {
+		for kind, lay := range map[string]func(harness.Lab, string) ([]string, error){"starter": course.Starter, "solution": course.Solution} {
+			files, err := lay(lab, t.TempDir())
+			require.NoError(t, err)
+			todo := false
+			for _, file := range files {
+				text, err := os.ReadFile(file)
+				require.NoError(t, err)
+				todo = todo || strings.Contains(string(text), "TODO")
+			}
+			assert.Equal(t, kind == "starter", todo, "%s of %s: TODO", kind, lab.Slug)
+			for _, asked := range lab.Files {
+				there := slices.ContainsFunc(files, func(file string) bool { return slices.Contains(asked.Names(), filepath.Base(file)) })
+				assert.True(t, there || asked.Optional, "%s of %s lacks %s", kind, lab.Slug, asked.Name)
+			}
+		}
+	}
+}
+
+// TestCasesNameTheirMistake reads all wrong and right submissions. Those that
+// are wrong name a check of their lab, and what the learner is told.
+func TestCasesNameTheirMistake(t *testing.T) {
+	course, folder := course()
+	caught := map[string]bool{}
+	count := map[string]int{}
+	for _, lab := range all(t, course) {
+		var ids []string
+		for _, c := range lab.Checks {
+			ids = append(ids, c.ID)
+		}
+		for _, verdict := range []string{corpus.Wrong, corpus.Right} {
+			cases, err := corpus.Cases(os.DirFS(folder), course, lab, verdict)
+			require.NoError(t, err)
+			count[verdict] += len(cases)
+			for _, c := range cases {
+				require.NoError(t, c.Write(course, t.TempDir(), "token"), c.File)
+				if verdict == corpus.Right {
+					continue
+				}
+				assert.Contains(t, ids, c.Fails, c.File)
+				caught[c.Fails] = true
+				assert.NotEmpty(t, c.Wanted, "%s: run the gate with -update", c.File)
+				assert.NotEmpty(t, c.Found, "%s: run the gate with -update", c.File)
+				assert.NotEmpty(t, c.Hint, "%s: run the gate with -update", c.File)
+			}
+		}
+		for _, id := range ids {
+			assert.True(t, caught[id], "no wrong submission is for %s", id)
+		}
+	}
+	assert.GreaterOrEqual(t, count[corpus.Wrong], 60)
+	assert.GreaterOrEqual(t, count[corpus.Right], 20)
+}

@@ -1,0 +1,95 @@
+package steps
+
+import (
+	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	authorizationv1 "k8s.io/api/authorization/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	discoveryfake "k8s.io/client-go/discovery/fake"
+	dynamicfake "k8s.io/client-go/dynamic/fake"
+	"k8s.io/client-go/kubernetes/fake"
+	"k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/client-go/rest"
+	clienttesting "k8s.io/client-go/testing"
+
+	"rolecall/harness/check"
+)
+
+// viewRules are what the ClusterRole view grants in a fake cluster.
+var viewRules = []rbacv1.PolicyRule{{Verbs: []string{"get", "list"}, APIGroups: []string{""}, Resources: []string{"pods", "services"}}}
+
+// fakes are what stands in for a cluster.
+type fakes struct {
+	client  *fake.Clientset
+	dynamic *dynamicfake.FakeDynamicClient
+	allowed func(authorizationv1.SubjectAccessReviewSpec) bool // by the authorizer
+	rules   []authorizationv1.ResourceRule                     // that it says the account has
+}
+
+// newEnv is an Env without a cluster, on a submission of one file.
+func newEnv(t *testing.T, file, text string) (*check.Env, *fakes) {
+	t.Helper()
+	dir := t.TempDir()
+	require.NoError(t, os.MkdirAll(filepath.Dir(filepath.Join(dir, file)), 0o755))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, file), []byte(text), 0o644))
+	submission, err := check.OpenSubmission(dir, nil)
+	require.NoError(t, err)
+	t.Cleanup(func() { submission.Close() })
+
+	f := &fakes{
+		client:  fake.NewSimpleClientset(&rbacv1.ClusterRole{ObjectMeta: metav1.ObjectMeta{Name: "view"}, Rules: viewRules}),
+		dynamic: dynamicfake.NewSimpleDynamicClient(scheme.Scheme),
+		allowed: func(authorizationv1.SubjectAccessReviewSpec) bool { return false },
+	}
+	f.client.Discovery().(*discoveryfake.FakeDiscovery).Resources = []*metav1.APIResourceList{
+		{GroupVersion: "v1", APIResources: []metav1.APIResource{{Name: "pods", Kind: "Pod", Namespaced: true}}},
+		{GroupVersion: "rbac.authorization.k8s.io/v1", APIResources: []metav1.APIResource{
+			{Name: "roles", Kind: "Role", Namespaced: true}, {Name: "rolebindings", Kind: "RoleBinding", Namespaced: true},
+			{Name: "clusterroles", Kind: "ClusterRole"}, {Name: "clusterrolebindings", Kind: "ClusterRoleBinding"},
+		}},
+	}
+	f.client.PrependReactor("create", "subjectaccessreviews", func(action clienttesting.Action) (bool, runtime.Object, error) {
+		review := action.(clienttesting.CreateAction).GetObject().(*authorizationv1.SubjectAccessReview).DeepCopy()
+		review.Status.Allowed = f.allowed(review.Spec)
+		return true, review, nil
+	})
+	f.dynamic.PrependReactor("create", "*", func(action clienttesting.Action) (bool, runtime.Object, error) {
+		create := action.(clienttesting.CreateActionImpl)
+		return len(create.GetCreateOptions().DryRun) > 0, create.GetObject(), nil
+	})
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { // what an account asks for itself
+		w.Header().Set("Content-Type", "application/json")
+		_ = json.NewEncoder(w).Encode(authorizationv1.SelfSubjectRulesReview{
+			TypeMeta: metav1.TypeMeta{APIVersion: "authorization.k8s.io/v1", Kind: "SelfSubjectRulesReview"},
+			Status:   authorizationv1.SubjectRulesReviewStatus{ResourceRules: f.rules},
+		})
+	}))
+	t.Cleanup(server.Close)
+	return &check.Env{
+		Config: &rest.Config{Host: server.URL, ContentConfig: rest.ContentConfig{ContentType: "application/json"}},
+		Client: f.client, Dynamic: f.dynamic, Namespaces: Scene().Namespaces, Image: Scene().Image, Run: "run-a",
+		Kinds: []schema.GroupVersionKind{podKind, roleKind, roleBindingKind}, Submission: submission,
+	}, f
+}
+
+// refuse makes the API server answer every create with an error.
+func (f *fakes) refuse(err error) {
+	f.dynamic.PrependReactor("create", "*", func(clienttesting.Action) (bool, runtime.Object, error) { return true, nil, err })
+}
+
+// failureOf is the learner's failure that a check ended in.
+func failureOf(t *testing.T, err error) check.Failure {
+	t.Helper()
+	failure, learners := check.AsFailure(err)
+	require.True(t, learners, "%v", err)
+	return *failure
+}

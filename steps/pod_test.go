@@ -1,0 +1,116 @@
+package steps
+
+import (
+	"errors"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"rolecall/harness/check"
+)
+
+const goodPod = `
+apiVersion: v1
+kind: Pod
+metadata: {name: a}
+spec: {containers: [{name: shell, image: "labs.local/busybox-curl:1", command: [sleep, infinity]}]}
+`
+
+func TestPodManifest(t *testing.T) {
+	e, _ := newEnv(t, podFile, goodPod)
+	e.Begin("pod.manifest", nil)
+	require.NoError(t, podManifest(t.Context(), e))
+	e.Begin("pod.identity", []string{"pod.manifest"})
+	assert.Equal(t, "a", check.Need[*unstructured.Unstructured](e, "pod.manifest").GetName())
+	assert.NoError(t, podIdentity(t.Context(), e))
+
+	for text, want := range map[string]check.Failure{
+		"apiVersion: v1\nkind: Pod\nmetadata: {name: a}\nspec:\n  containers:\n  - name: shell\n    command: sleep infinity\n": {
+			Want: "a Pod that the API server understands", Got: "command: sleep infinity", Hint: "`command` must be a list: [\"sleep\", \"infinity\"]"},
+		"apiVersion: v1\nkind: Pod\nmetadata: {name: a}\nspec:\n  initContainers:\n  - name: shell\n    args: -x\n": {
+			Want: "a Pod that the API server understands", Got: "args: -x", Hint: "`args` must be a list: [\"-x\"]"},
+		"apiVersion: apps/v1\nkind: Deployment\n": {
+			Want: "exactly one object, a Pod, in the namespace default", Got: "apps/v1 Deployment",
+			Hint: "Write apiVersion: v1 and kind: Pod; a Deployment makes Pods, but is not one."},
+	} {
+		e, _ := newEnv(t, podFile, text)
+		e.Begin("pod.manifest", nil)
+		assert.Equal(t, want, failureOf(t, podManifest(t.Context(), e)))
+	}
+}
+
+func TestPodManifestAsksTheServer(t *testing.T) {
+	e, f := newEnv(t, podFile, goodPod)
+	e.Begin("pod.manifest", nil)
+	f.refuse(apierrors.NewForbidden(schema.GroupResource{Resource: "pods"}, "a", errors.New("violates PodSecurity")))
+	assert.NoError(t, podManifest(t.Context(), e), "what admission says is for another check")
+	f.refuse(apierrors.NewBadRequest(`strict decoding error: unknown field "spec.x"`))
+	assert.Equal(t, `strict decoding error: unknown field "spec.x"`, failureOf(t, podManifest(t.Context(), e)).Got)
+	f.refuse(apierrors.NewBadRequest(`Pod in version "v1" cannot be handled as a Pod: json: cannot unmarshal number into Go struct field EnvVar.spec.containers.env.value of type string`))
+	assert.Equal(t, "Put the value in quotes.", failureOf(t, podManifest(t.Context(), e)).Hint)
+	f.refuse(errors.New("connection refused"))
+	err := podManifest(t.Context(), e)
+	_, learners := check.AsFailure(err)
+	assert.False(t, learners)
+	assert.ErrorContains(t, err, "connection refused")
+}
+
+func TestPodOnANodeThatIsNotHere(t *testing.T) {
+	e, f := newEnv(t, podFile, goodPod)
+	object := &unstructured.Unstructured{Object: map[string]any{"apiVersion": "v1", "kind": "Pod", "spec": map[string]any{"nodeName": "kind-control-plane"}}}
+	_, err := startPod(t.Context(), e, object)
+	assert.Equal(t, check.Failure{
+		Want: "a pod that becomes Ready within 30s",
+		Got:  "spec.nodeName: kind-control-plane, a node that is not here",
+		Hint: "Leave spec.nodeName out: the scheduler chooses a node.",
+	}, failureOf(t, err))
+	assert.Empty(t, f.dynamic.Actions(), "nothing was created")
+}
+
+func TestWhyAPodIsNotReady(t *testing.T) {
+	pod := func(command ...string) *corev1.Pod {
+		return &corev1.Pod{Spec: corev1.PodSpec{Containers: []corev1.Container{{Name: "shell", Command: command}}}, Status: corev1.PodStatus{Phase: corev1.PodPending}}
+	}
+	probed := pod("sleep")
+	probed.Spec.Containers[0].ReadinessProbe = &corev1.Probe{}
+	for name, test := range map[string]struct {
+		start     check.Start
+		got, hint string
+	}{
+		"too much cpu":        {check.Start{Pod: pod(), Never: check.Unschedulable, Words: []string{"0/1 nodes are available: 1 Insufficient cpu."}}, "no node takes the pod: 0/1 nodes are available: 1 Insufficient cpu.", "Lower resources.requests"},
+		"no claim":            {check.Start{Pod: pod(), Never: check.Unschedulable, Words: []string{`persistentvolumeclaim "data" not found`}}, `no node takes the pod: persistentvolumeclaim "data" not found`, "no such PersistentVolumeClaim"},
+		"a selector":          {check.Start{Pod: pod(), Never: check.Unschedulable, Words: []string{"didn't match Pod's node affinity/selector"}}, "no node takes the pod: didn't match", "nodeSelector"},
+		"one word":            {check.Start{Pod: pod("sleep infinity"), Never: "StartError", Words: []string{`exec: "sleep infinity": executable file not found in $PATH`}}, `there is no program called "sleep infinity"`, `Each word is an entry of its own: ["sleep", "infinity"]`},
+		"no such program":     {check.Start{Pod: pod("slep", "infinity"), Never: "StartError", Words: []string{`exec: "slep": executable file not found in $PATH`}}, `exec: "slep": executable file not found`, "Look at command"},
+		"an image":            {check.Start{Pod: pod(), Never: "ImagePullBackOff"}, "phase Pending", "Use the image labs.local/busybox-curl:1"},
+		"a loop":              {check.Start{Pod: pod(), Never: "CrashLoopBackOff", Words: []string{"back-off"}}, "phase Pending", "must keep running"},
+		"a config map":        {check.Start{Pod: pod(), Never: "CreateContainerConfigError", Words: []string{`configmap "a" not found`}}, `configmap "a" not found`, "Leave out what the message names"},
+		"a volume":            {check.Start{Pod: pod(), Words: []string{`configmap "a" not found`}}, `configmap "a" not found`, "Leave out the volume"},
+		"deleted":             {check.Start{Pod: pod(), Never: check.Deleted}, "the pod was deleted while it was starting", "Let nothing delete it"},
+		"a probe":             {check.Start{Pod: probed}, "phase Pending", "readinessProbe"},
+		"an init container's": {check.Start{Pod: pod()}, "phase Pending", "init containers"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got, hint := whyNotReady(&check.Env{Image: Scene().Image}, test.start)
+			assert.Contains(t, got, test.got)
+			assert.Contains(t, hint, test.hint)
+			if test.start.Never == check.Unschedulable {
+				assert.NotContains(t, hint, "probe")
+			}
+		})
+	}
+}
+
+func TestToolContainer(t *testing.T) {
+	e := &check.Env{Image: "lab:1"}
+	pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "a"}, Spec: corev1.PodSpec{Containers: []corev1.Container{{Name: "a", Image: "x"}, {Name: "b", Image: "lab:1"}}}}
+	assert.Equal(t, "b", toolContainer(e, pod))
+	pod.Spec.Containers = pod.Spec.Containers[:1]
+	assert.Equal(t, "a", toolContainer(e, pod))
+}

@@ -1,0 +1,161 @@
+package steps
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	authorizationv1 "k8s.io/api/authorization/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"rolecall/harness"
+	"rolecall/harness/check"
+)
+
+const goodBinding = `
+apiVersion: rbac.authorization.k8s.io/v1
+kind: RoleBinding
+metadata: {name: a}
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: view}
+subjects: [{kind: ServiceAccount, name: default, namespace: default}]
+`
+
+// run runs the lab's checks until one does not pass, and returns its id and
+// why.
+func run(t *testing.T, lab harness.Lab, e *check.Env) (string, error) {
+	t.Helper()
+	for _, c := range lab.Checks {
+		e.Begin(c.ID, c.Needs)
+		if err := c.Run(t.Context(), e); err != nil {
+			return c.ID, err
+		}
+	}
+	return "", nil
+}
+
+// obey makes the authorizer allow what the learner's bindings and roles say.
+func (f *fakes) obey(yes ...string) {
+	f.allowed = func(spec authorizationv1.SubjectAccessReviewSpec) bool {
+		for _, word := range yes {
+			if word == spec.ResourceAttributes.Verb {
+				return true
+			}
+		}
+		return false
+	}
+}
+
+func TestRoleBinding(t *testing.T) {
+	e, f := newEnv(t, bindingFile, goodBinding)
+	f.obey("get", "list")
+	id, err := run(t, RoleBinding(), e)
+	assert.NoError(t, err, id)
+}
+
+func TestRoleBindingNamesTheOneMistake(t *testing.T) {
+	change := func(old, with string) string {
+		require.Contains(t, goodBinding, old)
+		return strings.Replace(goodBinding, old, with, 1)
+	}
+	for name, test := range map[string]struct{ text, got, hint string }{
+		"Role for ClusterRole": {change("kind: ClusterRole", "kind: Role"), "RoleBinding a: no Role view here; view is a ClusterRole", "Write kind: ClusterRole under roleRef."},
+		"no such Role":         {change("kind: ClusterRole, name: view", "kind: Role, name: viewer"), "RoleBinding a: no Role viewer here", "Write kind: ClusterRole and name: view under roleRef."},
+		"no such ClusterRole":  {change("name: view", "name: veiw"), "RoleBinding a: no ClusterRole veiw here", "Write name: view under roleRef."},
+		"a User":               {change("kind: ServiceAccount, name: default, namespace: default", "kind: User, name: default"), "RoleBinding a: User default as its subject", "A service account is not a User: write kind: ServiceAccount, without apiGroup."},
+		"another name":         {change("name: default, ", "name: defualt, "), "RoleBinding a: ServiceAccount defualt of default as its subject", "Write name: default under subjects."},
+		"another namespace":    {change("namespace: default", "namespace: kube-system"), "RoleBinding a: ServiceAccount default of kube-system as its subject", "Write namespace: default under subjects: there the account lives."},
+		"a name cut short":     {change("kind: ServiceAccount, name: default, namespace: default", `kind: User, name: "system:serviceaccount:default"`), "RoleBinding a: User system:serviceaccount:default as its subject", "Name the account: kind ServiceAccount, name default, namespace default."},
+		"no subject":           {change("[{kind: ServiceAccount, name: default, namespace: default}]", "[]"), "RoleBinding a: no subject", "Name one under subjects: kind ServiceAccount, name default, namespace default."},
+		"a Role alone":         {"apiVersion: rbac.authorization.k8s.io/v1\nkind: Role\nmetadata: {name: a}\n", "no RoleBinding, so nobody gets anything", "Add a RoleBinding: a Role alone says what may be done, and a RoleBinding says who may."},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel() // each waits a second for the authorizer
+			e, _ := newEnv(t, bindingFile, test.text)
+			id, err := run(t, RoleBinding(), e)
+			assert.Equal(t, "rolebinding.allows-view", id)
+			assert.Equal(t, check.Failure{
+				Want: "all 4 permissions of the ClusterRole view, for system:serviceaccount:default:default", Got: test.got, Hint: test.hint,
+			}, failureOf(t, err))
+		})
+	}
+}
+
+func TestRoleBindingFindsWhatIsMore(t *testing.T) {
+	const admin = "\n---\napiVersion: rbac.authorization.k8s.io/v1\nkind: RoleBinding\nmetadata: {name: b}\nroleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: admin}\nsubjects: "
+	for name, test := range map[string]struct{ subjects, id, got string }{
+		"to the account":         {"[{kind: ServiceAccount, name: default, namespace: default}]", "rolebinding.no-more", "RoleBinding b also allows: delete pods"},
+		"to the account's name":  {`[{kind: User, name: "system:serviceaccount:default:default"}]`, "rolebinding.no-more", "RoleBinding b also allows: delete pods"},
+		"to a group of it":       {`[{kind: Group, name: "system:serviceaccounts:default"}]`, "rolebinding.no-more", "RoleBinding b also allows: delete pods"},
+		"to everybody":           {`[{kind: Group, name: "system:authenticated"}]`, "rolebinding.no-more", "RoleBinding b also allows: delete pods"},
+		"to another":             {"[{kind: ServiceAccount, name: robot, namespace: default}]", "rolebinding.only-default", "RoleBinding b also reaches ServiceAccount robot of default"},
+		"to another's namespace": {"[{kind: ServiceAccount, name: default, namespace: kube-system}]", "rolebinding.only-default", "RoleBinding b also reaches ServiceAccount default of kube-system"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			e, f := newEnv(t, bindingFile, goodBinding+admin+test.subjects+"\n")
+			require.NoError(t, f.client.Tracker().Add(&rbacv1.ClusterRole{ObjectMeta: metav1.ObjectMeta{Name: "admin"}, Rules: []rbacv1.PolicyRule{
+				{Verbs: []string{"delete"}, APIGroups: []string{""}, Resources: []string{"pods"}}}}))
+			f.obey("get", "list", "delete")
+			id, err := run(t, RoleBinding(), e)
+			assert.Equal(t, test.id, id)
+			assert.Equal(t, test.got, failureOf(t, err).Got)
+		})
+	}
+}
+
+// TestAccessThatNoObjectGives is somebody else's, and never costs points.
+func TestAccessThatNoObjectGives(t *testing.T) {
+	e, f := newEnv(t, bindingFile, goodBinding)
+	f.obey("get", "list")
+	for _, c := range RoleBinding().Checks {
+		e.Begin(c.ID, c.Needs)
+		err := c.Run(t.Context(), e)
+		if c.ID == "rolebinding.allows-view" {
+			f.rules = []authorizationv1.ResourceRule{{Verbs: []string{"delete"}, APIGroups: []string{""}, Resources: []string{"pods"}}}
+		}
+		if c.ID != "rolebinding.no-more" {
+			require.NoError(t, err, c.ID)
+			continue
+		}
+		_, learners := check.AsFailure(err)
+		assert.False(t, learners)
+		assert.ErrorContains(t, err, "the authorizer allows delete pods, which no object of the lab grants")
+	}
+}
+
+// TestAnAuthorizerThatDoesNotFollow is our error: the objects grant view.
+func TestAnAuthorizerThatDoesNotFollow(t *testing.T) {
+	t.Parallel()
+	e, _ := newEnv(t, bindingFile, goodBinding)
+	id, err := run(t, RoleBinding(), e)
+	assert.Equal(t, "rolebinding.allows-view", id)
+	_, learners := check.AsFailure(err)
+	assert.False(t, learners, "%v", err)
+}
+
+func TestClusterRolesAreRefusedWhateverIsThere(t *testing.T) {
+	e, f := newEnv(t, bindingFile, "apiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRole\nmetadata: {name: view}\n")
+	f.refuse(apierrors.NewAlreadyExists(schema.GroupResource{Resource: "clusterroles"}, "view"))
+	id, err := run(t, RoleBinding(), e)
+	assert.Equal(t, "rolebinding.namespaced", id)
+	assert.Equal(t, "a ClusterRole named view", failureOf(t, err).Got)
+}
+
+func TestSubjectsOfDefaultAreThoseOfTheLearnersNamespace(t *testing.T) {
+	e, f := newEnv(t, bindingFile, goodBinding+`
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: RoleBinding
+metadata: {name: b, namespace: default}
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: view}
+subjects: [{kind: User, name: "system:serviceaccount:default:default"}]
+`)
+	e.Namespaces = append(e.Namespaces[:0:0], e.Namespaces...)
+	e.Namespaces[0].Name = "rolecall-x"
+	f.obey("get", "list")
+	id, err := run(t, RoleBinding(), e)
+	require.NoError(t, err, id)
+}

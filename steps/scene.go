@@ -1,0 +1,64 @@
+// Package steps decides: a file a lab, its checks from top to bottom, and what
+// must hold before any of them.
+package steps
+
+import (
+	"context"
+
+	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
+
+	"rolecall/harness/check"
+	"rolecall/harness/cluster"
+	"rolecall/manifests"
+)
+
+// The roles of the scene's namespaces.
+const (
+	Home      = "home"      // where the learner works
+	Elsewhere = "elsewhere" // where the default account may do nothing
+	Viewer    = "viewer"    // where the default account may view
+)
+
+// Scene is what the labs find in a cluster.
+func Scene() cluster.Scene {
+	return cluster.Scene{
+		Namespaces: cluster.Namespaces{{Role: Home, Name: "default"}, {Role: Elsewhere, Name: "rolecall-elsewhere"}, {Role: Viewer, Name: "rolecall-viewer"}},
+		Objects:    manifests.Scene,
+		Image:      "labs.local/busybox-curl:1",
+	}
+}
+
+// Program is what learners' Go programs are compiled with.
+func Program() check.Module {
+	return check.Module{
+		Mod: manifests.ProgramMod, Sum: manifests.ProgramSum,
+		Imports: []string{"k8s.io/client-go", "k8s.io/api", "k8s.io/apimachinery"},
+	}
+}
+
+// Before holds what every lab starts from: nobody but the scene gives access,
+// and the default accounts may list nothing where a lab relies on that.
+func Before(ctx context.Context, e *check.Env) error {
+	if err := e.NoOtherAccess(ctx); err != nil {
+		return err
+	}
+	list := check.Permission{Verb: "list", Resource: "services"}
+	for _, role := range []string{Home, Elsewhere} {
+		ns := e.Namespaces.Of(role)
+		if err := e.Closed(ctx, check.ServiceAccount(ns, "default"), list, ns); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Kinds of object that labs ask for, make or refuse.
+var (
+	podKind                = corev1.SchemeGroupVersion.WithKind("Pod")
+	serviceKind            = corev1.SchemeGroupVersion.WithKind("Service")
+	roleKind               = rbacv1.SchemeGroupVersion.WithKind("Role")
+	roleBindingKind        = rbacv1.SchemeGroupVersion.WithKind("RoleBinding")
+	clusterRoleKind        = rbacv1.SchemeGroupVersion.WithKind("ClusterRole")
+	clusterRoleBindingKind = rbacv1.SchemeGroupVersion.WithKind("ClusterRoleBinding")
+)
