@@ -7,18 +7,21 @@ import (
 	"rolecall/harness"
 )
 
-// Annotations are GitHub Actions workflow commands, one a line: an error for
+// annotations are GitHub Actions workflow commands, one a line: an error for
 // the learner's failure, a warning for an error of ours, a notice for what was
-// skipped. A workflow prints the file as it is. Every line begins with a
-// command of ours, so no text inside can be one.
-func Annotations(r *harness.Result) string {
+// skipped and for what else is to be said. A workflow prints the file as it is.
+// Every line begins with a command of ours, so no text inside can be one.
+func annotations(r *harness.Result) string {
 	var b strings.Builder
-	for _, step := range r.Steps {
-		for _, c := range step.Checks {
+	for _, lab := range r.Labs {
+		for _, c := range lab.Checks {
 			if level := map[harness.Outcome]string{harness.Fail: "error", harness.Error: "warning", harness.Skipped: "notice"}[c.Outcome]; level != "" {
 				fmt.Fprintf(&b, "::%s title=%s::%s\n", level, property(c.ID), message(Explain(c)))
 			}
 		}
+	}
+	for _, line := range Asides(r) {
+		fmt.Fprintf(&b, "::notice title=rolecall::%s\n", message(line))
 	}
 	return b.String()
 }

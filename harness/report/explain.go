@@ -1,6 +1,7 @@
 package report
 
 import (
+	"fmt"
 	"strings"
 
 	"rolecall/harness"
@@ -15,44 +16,111 @@ const (
 	maxLine        = 500  // bytes, where a format has room for a line
 )
 
-// notYours stands before every error of ours, in every format.
-const notYours = "could not be checked; this is no fault of the submission and costs no points"
+const (
+	// notYours begins every error of ours, in every format.
+	notYours = "could not be checked; this is no fault of the submission and costs no points"
+	// notClean begins what is said of a lab whose clean-up failed.
+	notClean = "what this lab created could not all be deleted; this changes no verdict"
+)
 
-// Explain says of one check what a person needs in order to go on, in lines
-// that are safe to show and bounded: of a failure what was wanted and found, a
-// hint and the evidence; of the rest why there is no verdict.
-func Explain(c harness.CheckResult) string {
+// field is one thing said of a check, with its name.
+type field struct{ name, text string }
+
+// fields are what a person needs in order to go on from a check: of a failure
+// what was wanted and found, a hint and the evidence; of the rest why there is
+// no verdict. Their texts may hold anything.
+func fields(c harness.CheckResult) (all []field) {
 	switch c.Outcome {
 	case harness.Fail:
-		lines := []string{"wanted: " + c.Want, "found: " + c.Got, "hint: " + c.Hint}
-		return check.Printable(strings.Join(append(lines, shown(c)...), "\n"), maxExplanation)
+		all = []field{{"wanted", c.Want}, {"found", c.Got}, {"hint", c.Hint}}
 	case harness.Error:
-		return check.Printable(notYours+"\nwhy: "+c.Error, maxExplanation)
+		all = []field{{"why", c.Error}}
 	case harness.Skipped:
-		return check.Printable("skipped: "+c.Error, maxExplanation)
+		all = []field{{"skipped", c.Error}}
 	}
-	return check.Printable(strings.Join(shown(c), "\n"), maxExplanation)
+	if c.Next != "" {
+		all = append(all, field{"next", c.Next})
+	}
+	if c.Outcome == harness.Fail || c.Outcome == harness.Pass {
+		all = append(all, shown(c.Evidence)...)
+	}
+	return all
 }
 
 // shown is the evidence beside a verdict, the first pieces of it.
-func shown(c harness.CheckResult) (lines []string) {
-	for _, e := range c.Evidence[:min(maxShown, len(c.Evidence))] {
-		lines = append(lines, "evidence: "+evidence(e))
+func shown(all []check.Evidence) (fields []field) {
+	for _, e := range all[:min(maxShown, len(all))] {
+		fields = append(fields, field{"evidence", evidence(e)})
+	}
+	if more := len(all) - maxShown; more > 0 {
+		fields = append(fields, field{"evidence", fmt.Sprintf("and %d more in results.json", more)})
+	}
+	return fields
+}
+
+// Explain is all that a person needs to know of one check, in lines that are
+// safe to show and bounded.
+func Explain(c harness.CheckResult) string {
+	var lines []string
+	if c.Outcome == harness.Error {
+		lines = append(lines, notYours)
+	}
+	for _, f := range fields(c) { // no text can pass for another field
+		lines = append(lines, f.name+": "+strings.ReplaceAll(f.text, "\n", "\n  "))
+	}
+	return check.Printable(strings.Join(lines, "\n"), maxExplanation)
+}
+
+// Asides are what is to be said of a run beside its verdicts, in lines that are
+// safe to show: how the submission was taken, and labs that left something
+// behind.
+func Asides(r *harness.Result) (lines []string) {
+	for _, note := range r.Notes {
+		lines = append(lines, "note: "+OneLine(note, maxLine))
+	}
+	for _, lab := range r.Labs {
+		if lab.Cleanup != "" {
+			lines = append(lines, OneLine(lab.Heading()+": "+notClean+" ("+lab.Cleanup+")", maxLine))
+		}
 	}
 	return lines
 }
 
-// OneLine makes a text safe to stand inside a line.
+// OneLine makes a text safe to be part of a line.
 func OneLine(text string, limit int) string {
 	return strings.NewReplacer("\n", " ", "\t", " ").Replace(check.Printable(text, limit))
 }
 
-// tally is a run in one sentence.
-func tally(r *harness.Result) string {
-	var t Terminal
-	var b strings.Builder
-	t.w = &b
-	t.Summary(r)
-	_, sentence, _ := strings.Cut(strings.TrimSpace(b.String()), " ")
-	return sentence
+// evidence is one piece of evidence in a few lines.
+func evidence(e check.Evidence) string {
+	switch {
+	case e.Request != nil:
+		text := "the API server saw " + e.Request.String()
+		if e.Request.Reason != "" {
+			text += "\n" + check.Printable(e.Request.Reason, 300)
+		}
+		return text
+	case e.Output != nil:
+		text := fmt.Sprintf("the program ended with exit status %d", e.Output.ExitStatus)
+		if e.Output.TimedOut {
+			text = "the program was killed when its time was over"
+		}
+		for _, stream := range []field{{"stdout", e.Output.Stdout}, {"stderr", e.Output.Stderr}} {
+			if said := strings.TrimSpace(stream.text); said != "" {
+				text += "\n" + stream.name + ": " + short(said)
+			}
+		}
+		return text
+	}
+	return e.Object
+}
+
+// short keeps the first lines of a program's output.
+func short(text string) string {
+	const lines, bytes = 16, 800
+	parts := strings.Split(check.Printable(text, bytes), "\n")
+	if len(parts) > lines {
+		parts = append(parts[:lines], "…")
+	}
+	return strings.Join(parts, "\n        ")
 }

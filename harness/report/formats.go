@@ -4,71 +4,81 @@ import (
 	"encoding/json"
 	"encoding/xml"
 	"fmt"
-	"os"
 	"slices"
 	"strings"
 
 	"rolecall/harness"
+	"rolecall/harness/next"
 )
 
-// Format is one file that a result can be viewed as.
+// Format is one file that a result can be shown as.
 type Format struct {
 	Name string // in FORMATS=
-	File string // its name in the directory of results
+	File string // in the directory of results
 
-	render func(*harness.Result) ([]byte, error)
+	render func(*harness.Result, func(string) string) ([]byte, error)
+	needs  []string            // variables of the environment that it cannot be without
+	env    func(string) string // the environment
 }
 
-// Formats are those there are, beside results.json, of which each is a view.
-var Formats = []Format{
-	{"junit", "junit.xml", renderJUnit},
-	{"gradescope", "gradescope.json", renderGradescope},
-	{"classroom50", "classroom50.json", renderClassroom50},
-	{"prairielearn", "prairielearn.json", renderPrairieLearn},
-	{"markdown", "summary.md", renderMarkdown},
-	{"annotations", "annotations.txt", renderAnnotations},
+// formats are those there are, beside results.json.
+var formats = []Format{
+	junitFormat,
+	{Name: "gradescope", File: "gradescope.json", render: inJSON(gradescope)},
+	{Name: "classroom50", File: "classroom50.json", render: renderClassroom50, needs: classroom50Needs},
+	{Name: "prairielearn", File: "prairielearn.json", render: inJSON(prairieLearn)},
+	{Name: "markdown", File: "summary.md", render: inText(markdown)},
+	{Name: "annotations", File: "annotations.txt", render: inText(annotations)},
 }
 
-// ParseFormats reads names with commas or blanks between them.
-func ParseFormats(words string) ([]Format, error) {
+var junitFormat = Format{Name: "junit", File: "junit.xml", render: renderJUnit}
+
+// FormatNames are the names of all formats.
+func FormatNames() (names []string) {
+	for _, f := range formats {
+		names = append(names, f.Name)
+	}
+	return names
+}
+
+// ParseFormats reads names with commas or blanks between them. env looks
+// variables up, for platforms that tell there whose result it is.
+func ParseFormats(words string, env func(string) string) ([]Format, error) {
 	var chosen []Format
 	for _, name := range strings.FieldsFunc(words, func(r rune) bool { return r == ',' || r == ' ' }) {
-		i := slices.IndexFunc(Formats, func(f Format) bool { return f.Name == name })
+		i := slices.IndexFunc(formats, func(f Format) bool { return f.Name == name })
 		if i < 0 {
-			return nil, fmt.Errorf("choosing formats: %q is none; FORMATS takes some of %s", name, strings.Join(names(), ","))
+			return nil, fmt.Errorf("choosing formats: unknown format %q: FORMATS takes some of %s", name, strings.Join(FormatNames(), ","))
 		}
-		chosen = append(chosen, Formats[i])
+		f := formats[i]
+		for _, variable := range f.needs {
+			if env(variable) == "" {
+				return nil, next.Errorf("leave "+name+" out of FORMATS where its runner does not set it",
+					"choosing formats: %s needs the variable %s, which is not set", name, variable)
+			}
+		}
+		f.env = env
+		chosen = append(chosen, f)
 	}
 	return chosen, nil
 }
 
-func names() (all []string) {
-	for _, f := range Formats {
-		all = append(all, f.Name)
-	}
-	return all
+func inJSON[T any](view func(*harness.Result) T) func(*harness.Result, func(string) string) ([]byte, error) {
+	return func(r *harness.Result, _ func(string) string) ([]byte, error) { return indented(view(r)) }
 }
 
-func renderJUnit(r *harness.Result) ([]byte, error) {
-	text, err := xml.MarshalIndent(JUnit(r), "", "  ")
+func inText(view func(*harness.Result) string) func(*harness.Result, func(string) string) ([]byte, error) {
+	return func(r *harness.Result, _ func(string) string) ([]byte, error) { return []byte(view(r)), nil }
+}
+
+func renderJUnit(r *harness.Result, _ func(string) string) ([]byte, error) {
+	text, err := xml.MarshalIndent(junit(r), "", "  ")
 	return append([]byte(xml.Header), append(text, '\n')...), err
 }
 
-func renderGradescope(r *harness.Result) ([]byte, error) { return indented(Gradescope(r)) }
-
-func renderPrairieLearn(r *harness.Result) ([]byte, error) { return indented(PrairieLearn(r)) }
-
-func renderClassroom50(r *harness.Result) ([]byte, error) {
-	result, err := Classroom50(r, os.Getenv)
-	if err != nil {
-		return nil, err
-	}
-	return indented(result)
+func renderClassroom50(r *harness.Result, env func(string) string) ([]byte, error) {
+	return indented(classroom50(r, env))
 }
-
-func renderMarkdown(r *harness.Result) ([]byte, error) { return []byte(Markdown(r)), nil }
-
-func renderAnnotations(r *harness.Result) ([]byte, error) { return []byte(Annotations(r)), nil }
 
 // indented is JSON for people and programs. It has <, > and & as \u escapes, so
 // that it does no harm in a page either.

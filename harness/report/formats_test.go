@@ -9,7 +9,7 @@ import (
 	"strings"
 	"testing"
 
-	junit "github.com/joshdk/go-junit"
+	gojunit "github.com/joshdk/go-junit"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"github.com/yuin/goldmark"
@@ -19,16 +19,24 @@ import (
 
 	"rolecall/harness"
 	"rolecall/harness/check"
+	"rolecall/harness/next"
 )
 
-// runner is what Classroom 50's runner sets.
-func runner(t *testing.T) {
-	for name, value := range map[string]string{
+// runner looks up what Classroom 50's runner sets.
+func runner(name string) string {
+	return map[string]string{
 		"CLASSROOM": "k8s", "ASSIGNMENT": "identity", "ASSIGNMENT_TYPE": "individual", "USERNAME": "ada", "OWNER": "ada",
 		"SUBMISSION_TAG": "submit/2026-01-02T03-04-05Z-abc1234", "COMMIT_URL": "https://git.example/c/1", "RELEASE_URL": "https://git.example/r/1", "REVIEW_URL": "",
-	} {
-		t.Setenv(name, value)
-	}
+	}[name]
+}
+
+// all are all formats, where Classroom 50's runner is.
+func all(t *testing.T) []Format {
+	t.Helper()
+	chosen, err := ParseFormats(strings.Join(FormatNames(), ","), runner)
+	require.NoError(t, err)
+	require.Len(t, chosen, len(formats))
+	return chosen
 }
 
 // hostile is a run whose learner attacks whatever shows it.
@@ -40,7 +48,9 @@ func hostile(texts ...string) *harness.Result {
 			Evidence: []check.Evidence{{Output: &check.Output{Stdout: attack}}, {Object: attack}},
 		}, harness.CheckResult{ID: fmt.Sprintf("s.%d-error", i), Desc: "it holds", Outcome: harness.Error, Error: attack, Evidence: []check.Evidence{}})
 	}
-	result := &harness.Result{Submission: texts[0], Steps: []harness.StepResult{harness.NewStepResult(harness.Step{Slug: "s", Lab: 1, Title: "t"}, checks, 0)}}
+	lab := harness.NewLabResult(harness.Lab{Slug: "s", Number: 1, Title: "t"}, checks, 0)
+	lab.Cleanup = texts[0]
+	result := &harness.Result{Submission: texts[0], Notes: texts, Labs: []harness.LabResult{lab}}
 	result.Sum()
 	return result
 }
@@ -67,25 +77,21 @@ var attacks = []string{
 }
 
 func TestEachFormatIsAsItsFileSays(t *testing.T) {
-	runner(t)
 	dir := t.TempDir()
-	require.NoError(t, WriteAs(dir, sample(), Formats))
-	for _, f := range Formats {
+	require.NoError(t, WriteAs(dir, sample(), all(t)))
+	for _, f := range all(t) {
 		written, err := os.ReadFile(filepath.Join(dir, f.File))
 		require.NoError(t, err)
 		golden(t, f.File, written)
 	}
 	entries, err := os.ReadDir(dir)
 	require.NoError(t, err)
-	assert.Len(t, entries, len(Formats)+1, "and results.json")
+	assert.Len(t, entries, len(formats)+1, "and results.json")
 }
 
 func TestPointsAddUp(t *testing.T) {
 	r := sample()
-	gradescope, prairie := Gradescope(r), PrairieLearn(r)
-	runner(t)
-	classroom, err := Classroom50(r, os.Getenv)
-	require.NoError(t, err)
+	gradescope, prairie, classroom := gradescope(r), prairieLearn(r), classroom50(r, runner)
 	var scores, most [3]int
 	for i, test := range gradescope.Tests {
 		scores[0], most[0] = scores[0]+test.Score, most[0]+test.MaxScore
@@ -101,37 +107,34 @@ func TestPointsAddUp(t *testing.T) {
 // from our error and from a skipped check.
 func TestOutcomesStayApart(t *testing.T) {
 	r := sample() // pass, fail, skipped, error
-	var gradescope, classroom []string
-	for _, test := range Gradescope(r).Tests {
-		gradescope = append(gradescope, test.Status+"/"+test.Tags[0])
+	var statuses, classroom []string
+	for _, test := range gradescope(r).Tests {
+		statuses = append(statuses, test.Status+"/"+test.Tags[0])
 	}
-	assert.Equal(t, []string{"passed/pass", "failed/fail", "/skipped", "/error"}, gradescope)
+	assert.Equal(t, []string{"passed/pass", "failed/fail", "/skipped", "/error"}, statuses)
 
-	runner(t)
-	c50, err := Classroom50(r, os.Getenv)
-	require.NoError(t, err)
-	for _, test := range c50.Tests {
+	for _, test := range classroom50(r, runner).Tests {
 		classroom = append(classroom, fmt.Sprint(test.Passed, test.Outcome))
 	}
 	assert.Equal(t, []string{"truepass", "falsefail", "falseskipped", "falseerror"}, classroom)
 
-	prairie := PrairieLearn(r)
+	prairie := prairieLearn(r)
 	assert.False(t, prairie.Gradable, "an error of ours uses up no attempt")
 	assert.Nil(t, prairie.Score)
 	assert.Len(t, prairie.FormatErrors, 1)
 
-	assert.Equal(t, []string{"error", "notice", "warning"}, levels(Annotations(r)))
-	for _, mark := range marks {
-		assert.Contains(t, Markdown(r), mark)
+	assert.Equal(t, []string{"error", "notice", "warning", "notice", "notice"}, levels(annotations(r)))
+	for _, look := range looks {
+		assert.Contains(t, markdown(r), look.mark)
 	}
 }
 
 func TestGradableScoreIsFromZeroToOne(t *testing.T) {
 	r := sample()
-	r.Steps[0].Checks = r.Steps[0].Checks[:3]
-	r.Steps[0] = harness.NewStepResult(harness.Step{Slug: "forbidden"}, r.Steps[0].Checks, 0)
+	r.Labs[0].Checks = r.Labs[0].Checks[:3]
+	r.Labs[0] = harness.NewLabResult(harness.Lab{Slug: "forbidden"}, r.Labs[0].Checks, 0)
 	r.Sum()
-	prairie := PrairieLearn(r)
+	prairie := prairieLearn(r)
 	require.True(t, prairie.Gradable)
 	assert.InDelta(t, 4.0/11, *prairie.Score, 1e-9)
 }
@@ -144,25 +147,66 @@ func levels(annotations string) (all []string) {
 }
 
 func TestClassroom50NeedsItsRunner(t *testing.T) {
-	_, err := Classroom50(sample(), func(string) string { return "" })
-	assert.ErrorContains(t, err, "USERNAME is not set")
-	assert.Error(t, WriteAs(t.TempDir(), sample(), Formats), "and nothing is written for it")
+	_, err := ParseFormats("junit,classroom50", func(name string) string {
+		if name == "ASSIGNMENT" {
+			return ""
+		}
+		return runner(name)
+	})
+	assert.ErrorContains(t, err, "needs the variable ASSIGNMENT")
+	assert.Contains(t, next.Of(err), "leave classroom50 out of FORMATS")
+}
+
+// TestNextIsEverywhere: every format for people says what to do about an error
+// of ours, what the submission was taken for, and which lab left something
+// behind.
+func TestNextIsEverywhere(t *testing.T) {
+	dir := t.TempDir()
+	require.NoError(t, WriteAs(dir, sample(), all(t)))
+	for _, f := range append(all(t), native) {
+		text, err := os.ReadFile(filepath.Join(dir, f.File))
+		require.NoError(t, err)
+		assert.Contains(t, string(text), "make status", f.Name)
+		if f.Name == "classroom50" { // it has no field for these
+			continue
+		}
+		assert.Contains(t, string(text), "the pod is still there", f.Name)
+		if f.Name != "junit" { // nor has that
+			assert.Contains(t, string(text), "lab-7 was left aside", f.Name)
+		}
+	}
+}
+
+// TestTextCannotPassForAnotherField: who breaks a line stays in the field.
+func TestTextCannotPassForAnotherField(t *testing.T) {
+	text := Explain(harness.CheckResult{Outcome: harness.Fail, Want: "w", Got: "g\nevidence: the API server saw me", Hint: "h"})
+	assert.Equal(t, "wanted: w\nfound: g\n  evidence: the API server saw me\nhint: h", text)
+}
+
+func TestEvidenceIsBounded(t *testing.T) {
+	c := harness.CheckResult{Outcome: harness.Pass}
+	for i := range 20_000 {
+		c.Evidence = append(c.Evidence, check.Evidence{Object: fmt.Sprint("object ", i)})
+	}
+	text := Explain(c)
+	assert.Contains(t, text, "object 5\nevidence: and 19994 more in results.json")
+	assert.NotContains(t, text, "object 6")
 }
 
 // TestJUnitIsReadByOthers reads junit.xml with a parser that is not ours.
 func TestJUnitIsReadByOthers(t *testing.T) {
 	for _, r := range []*harness.Result{sample(), hostile(attacks...)} {
-		text, err := renderJUnit(r)
+		text, err := renderJUnit(r, nil)
 		require.NoError(t, err)
-		suites, err := junit.Ingest(text)
+		suites, err := gojunit.Ingest(text)
 		require.NoError(t, err)
 		require.Len(t, suites, 1)
-		require.Len(t, suites[0].Tests, len(r.Steps[0].Checks), "none forged")
-		for i, c := range r.Steps[0].Checks {
+		require.Len(t, suites[0].Tests, len(r.Labs[0].Checks), "none forged")
+		for i, c := range r.Labs[0].Checks {
 			test := suites[0].Tests[i]
 			assert.Equal(t, c.ID, test.Name)
-			assert.Equal(t, map[harness.Outcome]junit.Status{
-				harness.Pass: junit.StatusPassed, harness.Fail: junit.StatusFailed, harness.Error: junit.StatusError, harness.Skipped: junit.StatusSkipped,
+			assert.Equal(t, map[harness.Outcome]gojunit.Status{
+				harness.Pass: gojunit.StatusPassed, harness.Fail: gojunit.StatusFailed, harness.Error: gojunit.StatusError, harness.Skipped: gojunit.StatusSkipped,
 			}[c.Outcome], test.Status)
 		}
 	}
@@ -171,7 +215,7 @@ func TestJUnitIsReadByOthers(t *testing.T) {
 // TestMarkdownShowsNoTextOfLearners parses the page as GitHub does: what a
 // learner wrote is in code blocks, and nowhere else.
 func TestMarkdownShowsNoTextOfLearners(t *testing.T) {
-	source := []byte(Markdown(hostile(attacks...)))
+	source := []byte(markdown(hostile(attacks...)))
 	page := goldmark.New(goldmark.WithExtensions(extension.GFM)).Parser().Parse(text.NewReader(source))
 	blocks := 0
 	require.NoError(t, ast.Walk(page, func(n ast.Node, entering bool) (ast.WalkStatus, error) {
@@ -188,16 +232,16 @@ func TestMarkdownShowsNoTextOfLearners(t *testing.T) {
 		}
 		return ast.WalkContinue, nil
 	}))
-	assert.Equal(t, 2*len(attacks), blocks, "one a check")
+	assert.Equal(t, 2*len(attacks)+1, blocks, "one a check, and one for what is noted")
 	assert.Less(t, len(source), 1<<20, "GitHub takes no more")
 }
 
 // TestAnnotationsAreOurs reads the lines as GitHub's runner does.
 func TestAnnotationsAreOurs(t *testing.T) {
-	lines := strings.Split(strings.TrimSuffix(Annotations(hostile(attacks...)), "\n"), "\n")
-	require.Len(t, lines, 2*len(attacks))
+	lines := strings.Split(strings.TrimSuffix(annotations(hostile(attacks...)), "\n"), "\n")
+	require.Len(t, lines, 3*len(attacks)+1)
 	for _, line := range lines {
-		assert.Regexp(t, `^::(error|warning) title=s\.\d+(-error)?::[^\r]*$`, line)
+		assert.Regexp(t, `^::(error|warning|notice) title=(s\.\d+(-error)?|rolecall)::[^\r]*$`, line)
 		assert.Less(t, len(line), 3*maxExplanation)
 	}
 }
@@ -205,11 +249,10 @@ func TestAnnotationsAreOurs(t *testing.T) {
 // TestTextIsBoundedAndPrintable holds the JSON formats, which platforms show
 // as text, to the same.
 func TestTextIsBoundedAndPrintable(t *testing.T) {
-	runner(t)
 	dir := t.TempDir()
 	r := hostile(attacks...)
-	require.NoError(t, WriteAs(dir, r, Formats))
-	for _, f := range Formats {
+	require.NoError(t, WriteAs(dir, r, all(t)))
+	for _, f := range all(t) {
 		text, err := os.ReadFile(filepath.Join(dir, f.File))
 		require.NoError(t, err)
 		for _, bad := range []string{"\x1b", "\x00", "\u202e", "\u2028", "\xff"} {
@@ -224,9 +267,9 @@ func TestTextIsBoundedAndPrintable(t *testing.T) {
 }
 
 func TestParseFormats(t *testing.T) {
-	chosen, err := ParseFormats("junit, gradescope markdown")
+	chosen, err := ParseFormats("junit, gradescope markdown", runner)
 	require.NoError(t, err)
 	assert.Equal(t, []string{"junit", "gradescope", "markdown"}, []string{chosen[0].Name, chosen[1].Name, chosen[2].Name})
-	_, err = ParseFormats("junit,xunit")
+	_, err = ParseFormats("junit,xunit", runner)
 	assert.ErrorContains(t, err, "junit,gradescope,classroom50,prairielearn,markdown,annotations")
 }

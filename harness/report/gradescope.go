@@ -6,8 +6,8 @@ import (
 	"rolecall/harness"
 )
 
-// GradescopeResult is Gradescope's /autograder/results/results.json.
-type GradescopeResult struct {
+// gradescopeResult is Gradescope's /autograder/results/results.json.
+type gradescopeResult struct {
 	Score            int              `json:"score"`
 	ExecutionTime    float64          `json:"execution_time"` // seconds
 	Output           string           `json:"output"`
@@ -16,13 +16,13 @@ type GradescopeResult struct {
 	TestNameFormat   string           `json:"test_name_format"`
 	Visibility       string           `json:"visibility"`
 	StdoutVisibility string           `json:"stdout_visibility"`
-	Tests            []GradescopeTest `json:"tests"`
+	Tests            []gradescopeTest `json:"tests"`
 	ExtraData        map[string]any   `json:"extra_data"`
 }
 
-// GradescopeTest is one check. Status knows passed and failed only, so an
+// gradescopeTest is one check. Status knows passed and failed only, so an
 // error of ours and a skipped check have none: their tag and output tell.
-type GradescopeTest struct {
+type gradescopeTest struct {
 	Score     int            `json:"score"`
 	MaxScore  int            `json:"max_score"`
 	Status    string         `json:"status,omitempty"`
@@ -33,21 +33,24 @@ type GradescopeTest struct {
 	ExtraData map[string]any `json:"extra_data"`
 }
 
-// Gradescope is the result as Gradescope reads it.
-func Gradescope(r *harness.Result) GradescopeResult {
-	out := GradescopeResult{
-		Score: r.Points, ExecutionTime: float64(r.DurationMs) / 1000, Output: tally(r),
+// gradescope is the result as Gradescope reads it.
+func gradescope(r *harness.Result) gradescopeResult {
+	out := gradescopeResult{
+		Score: r.Points, ExecutionTime: float64(r.DurationMs) / 1000, Output: sentence(r),
 		OutputFormat: "text", TestOutputFormat: "text", TestNameFormat: "text",
 		Visibility: "visible", StdoutVisibility: "hidden", // stdout has learners' output in it
-		Tests:     []GradescopeTest{},
+		Tests:     []gradescopeTest{},
 		ExtraData: map[string]any{"schema": r.Schema, "outcome": r.Outcome, "max_points": r.MaxPoints},
 	}
 	if r.Outcome == harness.Error {
 		out.Output += "\nAt least one check " + notYours + ": ask for the submission to be graded again."
 	}
-	for i, step := range r.Steps {
-		for j, c := range step.Checks {
-			out.Tests = append(out.Tests, GradescopeTest{
+	for _, line := range Asides(r) {
+		out.Output += "\n" + line
+	}
+	for i, lab := range r.Labs {
+		for j, c := range lab.Checks {
+			out.Tests = append(out.Tests, gradescopeTest{
 				Score: c.Points, MaxScore: c.MaxPoints,
 				Status: map[harness.Outcome]string{harness.Pass: "passed", harness.Fail: "failed"}[c.Outcome],
 				Name:   c.ID + ": " + c.Desc, Number: fmt.Sprintf("%d.%d", i+1, j+1),

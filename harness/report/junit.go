@@ -7,9 +7,10 @@ import (
 	"rolecall/harness"
 )
 
-// JUnitSuites is the root of a JUnit XML file. A failure is the learner's, an
-// error is ours, skipped is a check whose ground was missing.
-type JUnitSuites struct {
+// junitSuites is the root of a JUnit XML file. A failure is the learner's, an
+// error is ours, skipped is a check that builds on one that did not
+// pass.
+type junitSuites struct {
 	XMLName  xml.Name     `xml:"testsuites"`
 	Name     string       `xml:"name,attr"`
 	Tests    int          `xml:"tests,attr"`
@@ -17,11 +18,11 @@ type JUnitSuites struct {
 	Errors   int          `xml:"errors,attr"`
 	Skipped  int          `xml:"skipped,attr"`
 	Time     string       `xml:"time,attr"` // seconds
-	Suites   []JUnitSuite `xml:"testsuite"`
+	Suites   []junitSuite `xml:"testsuite"`
 }
 
-// JUnitSuite is one step.
-type JUnitSuite struct {
+// junitSuite is one lab.
+type junitSuite struct {
 	Name      string      `xml:"name,attr"`
 	Tests     int         `xml:"tests,attr"`
 	Failures  int         `xml:"failures,attr"`
@@ -29,45 +30,46 @@ type JUnitSuite struct {
 	Skipped   int         `xml:"skipped,attr"`
 	Time      string      `xml:"time,attr"`
 	Timestamp string      `xml:"timestamp,attr"`
-	Cases     []JUnitCase `xml:"testcase"`
+	Cases     []junitCase `xml:"testcase"`
+	SystemErr string      `xml:"system-err,omitempty"` // of a clean-up that failed
 }
 
-// JUnitCase is one check.
-type JUnitCase struct {
+// junitCase is one check.
+type junitCase struct {
 	Name       string           `xml:"name,attr"`
 	Class      string           `xml:"classname,attr"`
 	Time       string           `xml:"time,attr"`
-	Properties *JUnitProperties `xml:"properties,omitempty"`
-	Failure    *JUnitMessage    `xml:"failure,omitempty"`
-	Error      *JUnitMessage    `xml:"error,omitempty"`
-	Skipped    *JUnitMessage    `xml:"skipped,omitempty"`
+	Properties *junitProperties `xml:"properties,omitempty"`
+	Failure    *junitMessage    `xml:"failure,omitempty"`
+	Error      *junitMessage    `xml:"error,omitempty"`
+	Skipped    *junitMessage    `xml:"skipped,omitempty"`
 }
 
-// JUnitProperties carry the points, which JUnit has no field for.
-type JUnitProperties struct {
-	Properties []JUnitProperty `xml:"property"`
+// junitProperties carry the points, which JUnit has no field for.
+type junitProperties struct {
+	Properties []junitProperty `xml:"property"`
 }
 
-// JUnitProperty is one name and its value.
-type JUnitProperty struct {
+// junitProperty is one name and its value.
+type junitProperty struct {
 	Name  string `xml:"name,attr"`
 	Value string `xml:"value,attr"`
 }
 
-// JUnitMessage says why a case did not pass.
-type JUnitMessage struct {
+// junitMessage says why a case did not pass.
+type junitMessage struct {
 	Message string `xml:"message,attr"`
 	Type    string `xml:"type,attr,omitempty"`
 	Text    string `xml:",chardata"`
 }
 
-// JUnit is the result as JUnit XML.
-func JUnit(r *harness.Result) JUnitSuites {
-	all := JUnitSuites{Name: "rolecall", Time: seconds(r.DurationMs)}
-	for _, step := range r.Steps {
-		suite := JUnitSuite{Name: step.Slug, Time: seconds(step.DurationMs), Timestamp: r.StartedAt.UTC().Format("2006-01-02T15:04:05")}
-		for _, c := range step.Checks {
-			suite.Cases = append(suite.Cases, junitCase(step.Slug, c))
+// junit is the result as JUnit XML.
+func junit(r *harness.Result) junitSuites {
+	all := junitSuites{Name: "rolecall", Time: seconds(r.DurationMs)}
+	for _, lab := range r.Labs {
+		suite := junitSuite{Name: lab.Slug, Time: seconds(lab.DurationMs), Timestamp: r.StartedAt.UTC().Format("2006-01-02T15:04:05")}
+		for _, c := range lab.Checks {
+			suite.Cases = append(suite.Cases, newJUnitCase(lab.Slug, c))
 			suite.Tests++
 			switch c.Outcome {
 			case harness.Fail:
@@ -78,6 +80,9 @@ func JUnit(r *harness.Result) JUnitSuites {
 				suite.Skipped++
 			}
 		}
+		if lab.Cleanup != "" {
+			suite.SystemErr = OneLine(notClean+": "+lab.Cleanup, maxLine)
+		}
 		all.Tests += suite.Tests
 		all.Failures += suite.Failures
 		all.Errors += suite.Errors
@@ -87,20 +92,20 @@ func JUnit(r *harness.Result) JUnitSuites {
 	return all
 }
 
-func junitCase(slug string, c harness.CheckResult) JUnitCase {
-	out := JUnitCase{
+func newJUnitCase(slug string, c harness.CheckResult) junitCase {
+	out := junitCase{
 		Name: c.ID, Class: "rolecall." + slug, Time: seconds(c.DurationMs),
-		Properties: &JUnitProperties{[]JUnitProperty{
+		Properties: &junitProperties{[]junitProperty{
 			{"points", fmt.Sprint(c.Points)}, {"max_points", fmt.Sprint(c.MaxPoints)},
 		}},
 	}
 	switch c.Outcome {
 	case harness.Fail:
-		out.Failure = &JUnitMessage{Message: OneLine(c.Got, maxLine), Type: c.ID, Text: Explain(c)}
+		out.Failure = &junitMessage{Message: OneLine(c.Got, maxLine), Type: c.ID, Text: Explain(c)}
 	case harness.Error:
-		out.Error = &JUnitMessage{Message: OneLine(c.Error, maxLine), Type: "could not check"}
+		out.Error = &junitMessage{Message: OneLine(c.Error, maxLine), Type: "could not check", Text: Explain(c)}
 	case harness.Skipped:
-		out.Skipped = &JUnitMessage{Message: OneLine(c.Error, maxLine)}
+		out.Skipped = &junitMessage{Message: OneLine(c.Error, maxLine)}
 	}
 	return out
 }

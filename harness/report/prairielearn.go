@@ -1,19 +1,23 @@
 package report
 
-import "rolecall/harness"
+import (
+	"strings"
 
-// PrairieLearnResult is PrairieLearn's /grade/results/results.json. What could
+	"rolecall/harness"
+)
+
+// prairieLearnResult is PrairieLearn's /grade/results/results.json. What could
 // not be checked is not gradable: then no attempt is used up.
-type PrairieLearnResult struct {
+type prairieLearnResult struct {
 	Gradable     bool               `json:"gradable"`
 	FormatErrors []string           `json:"format_errors,omitempty"` // why it is not gradable
 	Score        *float64           `json:"score,omitempty"`         // from 0 to 1; of a gradable one
 	Message      string             `json:"message"`
-	Tests        []PrairieLearnTest `json:"tests"`
+	Tests        []prairieLearnTest `json:"tests"`
 }
 
-// PrairieLearnTest is one check. A check of no points is shown as neutral.
-type PrairieLearnTest struct {
+// prairieLearnTest is one check. A check of no points is shown as neutral.
+type prairieLearnTest struct {
 	Name        string `json:"name"`
 	Description string `json:"description"`
 	Points      int    `json:"points"`
@@ -22,9 +26,9 @@ type PrairieLearnTest struct {
 	Output      string `json:"output,omitempty"`
 }
 
-// PrairieLearn is the result as PrairieLearn reads it.
-func PrairieLearn(r *harness.Result) PrairieLearnResult {
-	out := PrairieLearnResult{Gradable: r.Outcome != harness.Error, Message: tally(r), Tests: []PrairieLearnTest{}}
+// prairieLearn is the result as PrairieLearn reads it.
+func prairieLearn(r *harness.Result) prairieLearnResult {
+	out := prairieLearnResult{Gradable: r.Outcome != harness.Error, Message: strings.Join(append([]string{sentence(r)}, Asides(r)...), "\n"), Tests: []prairieLearnTest{}}
 	if out.Gradable {
 		score := 0.0
 		if r.MaxPoints > 0 {
@@ -32,12 +36,12 @@ func PrairieLearn(r *harness.Result) PrairieLearnResult {
 		}
 		out.Score = &score
 	}
-	for _, step := range r.Steps {
-		for _, c := range step.Checks {
+	for _, lab := range r.Labs {
+		for _, c := range lab.Checks {
 			if c.Outcome == harness.Error {
 				out.FormatErrors = append(out.FormatErrors, c.ID+" "+Explain(c))
 			}
-			t := PrairieLearnTest{Name: c.ID, Description: c.Desc, Points: c.Points, MaxPoints: c.MaxPoints, Output: Explain(c)}
+			t := prairieLearnTest{Name: c.ID, Description: c.Desc, Points: c.Points, MaxPoints: c.MaxPoints, Output: Explain(c)}
 			if c.Outcome != harness.Pass {
 				t.Message = map[harness.Outcome]string{harness.Fail: "not yet", harness.Error: notYours, harness.Skipped: "skipped"}[c.Outcome]
 			}

@@ -18,8 +18,8 @@ func Read(file string) (*harness.Result, error) {
 	if err := json.Unmarshal(text, &r); err != nil {
 		return nil, fmt.Errorf("reading %s: %w", file, err)
 	}
-	if r.Schema != harness.SchemaVersion || len(r.Steps) == 0 {
-		return nil, fmt.Errorf("reading %s: it is no result of the format %s", file, harness.SchemaVersion)
+	if r.Schema != harness.SchemaVersion || len(r.Labs) == 0 {
+		return nil, fmt.Errorf("reading %s: it is not a result of the format %s", file, harness.SchemaVersion)
 	}
 	return &r, nil
 }

@@ -7,6 +7,7 @@ import (
 	"flag"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -15,13 +16,14 @@ import (
 
 	"rolecall/harness"
 	"rolecall/harness/check"
+	"rolecall/harness/next"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
 
 // sample has a check of each outcome, and output that wants to be escaped.
 func sample() *harness.Result {
-	step := harness.Step{Slug: "forbidden", Lab: 3, Title: "Reading the 403"}
+	lab := harness.Lab{Slug: "forbidden", Number: 3, Title: "Reading the 403"}
 	checks := []harness.CheckResult{
 		{ID: "forbidden.observed", Desc: "it was refused", Outcome: harness.Pass, Points: 4, MaxPoints: 4, Needs: []string{},
 			Evidence: []check.Evidence{{Request: &check.Request{User: "u", Verb: "list", Code: 403}}}, DurationMs: 1234},
@@ -32,12 +34,14 @@ func sample() *harness.Result {
 				{Output: &check.Output{Stdout: "\x1b[2J<b>200</b>\nl2\nl3\nl4\nl5\nl6\nl7\nl8\n", ExitStatus: 0}},
 			}},
 		{ID: "forbidden.allowed", Desc: "it is allowed", Outcome: harness.Skipped, MaxPoints: 3, Needs: []string{"forbidden.reported"}, Evidence: []check.Evidence{}, Error: "builds on forbidden.reported, which did not pass"},
-		{ID: "forbidden.answer", Desc: "it is answered", Outcome: harness.Error, MaxPoints: 3, Needs: []string{}, Evidence: []check.Evidence{}, Error: "reading the audit log: EOF; type make status"},
+		{ID: "forbidden.answer", Desc: "it is answered", Outcome: harness.Error, MaxPoints: 3, Needs: []string{}, Evidence: []check.Evidence{}, Error: "reading the audit log: EOF", Next: "make status"},
 	}
+	of := harness.NewLabResult(lab, checks, 2*time.Second)
+	of.Cleanup = "deleting what the lab created: the pod is still there"
 	result := &harness.Result{
-		StartedAt: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), Submission: "work",
-		Cluster: harness.ClusterFacts{Kind: "kind", Kubernetes: "v1.37.2", AuditLog: true},
-		Steps:   []harness.StepResult{harness.NewStepResult(step, checks, 2*time.Second)},
+		StartedAt: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), Submission: "work", Notes: []string{"lab-7 was left aside: this course has lab-3"},
+		Cluster: harness.ClusterFacts{Provider: "kind", Kubernetes: "v1.37.2", AuditLog: true},
+		Labs:    []harness.LabResult{of},
 	}
 	result.Sum()
 	result.DurationMs = 2500
@@ -59,19 +63,44 @@ func TestTerminalIsPlainAndTellsWhatToDo(t *testing.T) {
 	var out bytes.Buffer
 	terminal := NewTerminal(&out, false)
 	result := sample()
-	step := harness.Step{Lab: 3, Title: "Reading the 403"}
-	for _, c := range result.Steps[0].Checks {
-		step.Checks = append(step.Checks, harness.Check{ID: c.ID})
+	lab := harness.Lab{Number: 3, Title: "Reading the 403"}
+	for _, c := range result.Labs[0].Checks {
+		lab.Checks = append(lab.Checks, harness.Check{ID: c.ID})
 	}
-	terminal.StepBegins(step)
-	for i, c := range result.Steps[0].Checks {
-		terminal.CheckBegins(step.Checks[i])
+	terminal.LabBegins(lab)
+	for i, c := range result.Labs[0].Checks {
+		terminal.CheckBegins(lab.Checks[i])
 		terminal.CheckEnds(c)
 	}
-	terminal.StepEnds(result.Steps[0])
+	terminal.LabEnds(result.Labs[0])
 	terminal.Summary(result)
 	assert.NotContains(t, out.String(), "\x1b")
+	lines := strings.Split(strings.TrimSpace(out.String()), "\n")
+	assert.Contains(t, lines[len(lines)-1], "1 of 4 checks passed", "the summary is the last line")
 	golden(t, "terminal.txt", out.Bytes())
+}
+
+// TestTerminalShowsNoControlCharacters: whatever a learner's names, files and
+// programs hold, nothing of it moves a cursor, and no line of it is at the
+// left, where ours are.
+func TestTerminalShowsNoControlCharacters(t *testing.T) {
+	var out bytes.Buffer
+	terminal := NewTerminal(&out, false)
+	result := hostile(attacks...)
+	terminal.LabBegins(harness.Lab{Title: "t"})
+	for _, c := range result.Labs[0].Checks {
+		terminal.CheckEnds(c)
+		c.Outcome = harness.Skipped
+		terminal.CheckEnds(c)
+	}
+	terminal.LabEnds(result.Labs[0])
+	terminal.Summary(result)
+	for _, bad := range []string{"\x1b", "\x00", "\a", "\b", "\r", "\u202e", "\u2028", "\xff"} {
+		assert.NotContains(t, out.String(), bad)
+	}
+	for line := range strings.Lines(out.String()) {
+		assert.Regexp(t, `^(\n|  |[✗!] |note: |t\n)`, line)
+	}
 }
 
 func TestWriteReplacesWholeFiles(t *testing.T) {
@@ -106,9 +135,9 @@ func TestEveryCheckHasTheFieldsOfTheFormat(t *testing.T) {
 }
 
 func TestJUnitTellsTheThreeApart(t *testing.T) {
-	text, err := xml.Marshal(JUnit(sample()))
+	text, err := xml.Marshal(junit(sample()))
 	require.NoError(t, err)
-	var back JUnitSuites
+	var back junitSuites
 	require.NoError(t, xml.Unmarshal(text, &back))
 	assert.Equal(t, []int{4, 1, 1, 1}, []int{back.Tests, back.Failures, back.Errors, back.Skipped})
 	cases := back.Suites[0].Cases
@@ -119,5 +148,5 @@ func TestJUnitTellsTheThreeApart(t *testing.T) {
 
 func TestWriteSaysWhereItCannot(t *testing.T) {
 	err := Write(filepath.Join(os.DevNull, "out"), sample())
-	assert.ErrorContains(t, err, "OUT=dir")
+	assert.Contains(t, next.Of(err), "OUT=dir")
 }

@@ -14,14 +14,14 @@ import (
 )
 
 // Terminal is an Observer that prints one line a check as it ends, and after
-// each step what its failures were. Without colour it is plain and always the
+// each lab what its failures were. Without colour it is plain and always the
 // same for the same verdicts.
 type Terminal struct {
 	w       io.Writer
 	colour  bool
 	display *progress.Display // nil where nothing may move
 	task    *progress.Task
-	width   int // of the longest id in the step
+	width   int // of the longest id in the lab
 }
 
 // NewTerminal returns a Terminal. Colour and a moving display are for a real
@@ -34,30 +34,21 @@ func NewTerminal(w io.Writer, terminal bool) *Terminal {
 	return t
 }
 
-var signs = map[harness.Outcome]string{harness.Pass: "✓", harness.Fail: "✗", harness.Error: "!", harness.Skipped: "-"}
-var colours = map[harness.Outcome]string{harness.Pass: "32", harness.Fail: "31", harness.Error: "35", harness.Skipped: "90"}
-
-func (t *Terminal) paint(o harness.Outcome, text string) string {
+// sign is an outcome's, in its colour.
+func (t *Terminal) sign(o harness.Outcome) string {
 	if !t.colour {
-		return text
+		return Sign(o)
 	}
-	return "\x1b[" + colours[o] + "m" + text + "\x1b[0m"
+	return "\x1b[" + looks[o].colour + "m" + Sign(o) + "\x1b[0m"
 }
 
-// StepBegins prints the step's title.
-func (t *Terminal) StepBegins(s harness.Step) {
+// LabBegins prints the lab's heading.
+func (t *Terminal) LabBegins(lab harness.Lab) {
 	t.width = 0
-	for _, c := range s.Checks {
+	for _, c := range lab.Checks {
 		t.width = max(t.width, len(c.ID))
 	}
-	fmt.Fprintf(t.w, "\n%s\n\n", title(s.Lab, s.Title))
-}
-
-func title(lab int, text string) string {
-	if lab == 0 {
-		return text
-	}
-	return fmt.Sprintf("Lab %d: %s", lab, text)
+	fmt.Fprintf(t.w, "\n%s\n\n", lab.Heading())
 }
 
 // CheckBegins shows, on a terminal, what is being checked.
@@ -65,103 +56,61 @@ func (t *Terminal) CheckBegins(c harness.Check) {
 	t.task = t.display.Begin(c.ID, 0)
 }
 
+// Stop clears away what moves, where a run was interrupted in mid-check.
+func (t *Terminal) Stop() { t.task.Drop() }
+
 // CheckEnds prints the check's line.
-func (t *Terminal) CheckEnds(r harness.CheckResult) {
+func (t *Terminal) CheckEnds(c harness.CheckResult) {
 	t.task.Drop()
-	text := r.Desc
-	if r.Outcome == harness.Skipped {
-		text = r.Error
+	text := c.Desc
+	if c.Outcome == harness.Skipped {
+		text = OneLine(c.Error, maxLine)
 	}
 	points := ""
-	if r.MaxPoints > 0 && r.Outcome != harness.Error {
-		points = fmt.Sprintf("  %d/%d", r.Points, r.MaxPoints)
+	if c.MaxPoints > 0 && c.Outcome != harness.Error {
+		points = fmt.Sprintf("  %d/%d", c.Points, c.MaxPoints)
 	}
-	fmt.Fprintf(t.w, "  %s %-*s  %s%s\n", t.paint(r.Outcome, signs[r.Outcome]), t.width, r.ID, text, points)
+	fmt.Fprintf(t.w, "  %s %-*s  %s%s\n", t.sign(c.Outcome), t.width, c.ID, text, points)
 }
 
-// StepEnds tells of each failure and error what a person needs to go on.
-func (t *Terminal) StepEnds(s harness.StepResult) {
+// LabEnds tells of each failure and error what a person needs to go on.
+func (t *Terminal) LabEnds(lab harness.LabResult) {
 	told := ""
-	for _, c := range s.Checks {
+	for _, c := range lab.Checks {
 		switch c.Outcome {
 		case harness.Fail:
-			t.failure(c)
+			fmt.Fprintf(t.w, "\n%s %s\n", t.sign(c.Outcome), c.ID)
 		case harness.Error:
 			if c.Error == told { // one cause may keep several checks from being made
 				continue
 			}
 			told = c.Error
-			fmt.Fprintf(t.w, "\n%s %s could not be checked; this is no fault of yours\n", t.paint(c.Outcome, "!"), c.ID)
-			t.field("why", c.Error)
+			fmt.Fprintf(t.w, "\n%s %s could not be checked; this is no fault of yours\n", t.sign(c.Outcome), c.ID)
+		default:
+			continue
 		}
+		for _, f := range fields(c) {
+			t.field(f)
+		}
+	}
+	if lab.Cleanup != "" {
+		fmt.Fprintf(t.w, "\n%s %s\n", t.sign(harness.Error), notClean)
+		t.field(field{"why", lab.Cleanup})
 	}
 }
 
-func (t *Terminal) failure(c harness.CheckResult) {
-	fmt.Fprintf(t.w, "\n%s %s\n", t.paint(c.Outcome, "✗"), c.ID)
-	t.field("wanted", c.Want)
-	t.field("found", c.Got)
-	t.field("hint", c.Hint)
-	for _, e := range c.Evidence {
-		t.field("evidence", evidence(e))
-	}
-}
-
-// evidence is one piece of evidence in a few lines.
-func evidence(e check.Evidence) string {
-	switch {
-	case e.Request != nil:
-		text := "the API server saw " + e.Request.String()
-		if e.Request.Reason != "" {
-			text += "\n" + check.Printable(e.Request.Reason, 300)
-		}
-		return text
-	case e.Output != nil:
-		text := fmt.Sprintf("the program ended with exit status %d", e.Output.ExitStatus)
-		if e.Output.TimedOut {
-			text = "the program was killed when its time was over"
-		}
-		for _, stream := range []struct{ name, text string }{{"stdout", e.Output.Stdout}, {"stderr", e.Output.Stderr}} {
-			if said := strings.TrimSpace(stream.text); said != "" {
-				text += "\n" + stream.name + ": " + short(said)
-			}
-		}
-		return text
-	}
-	return e.Object
-}
-
-// short keeps the first lines of a program's output.
-func short(text string) string {
-	const lines, bytes = 16, 800
-	parts := strings.Split(check.Printable(text, bytes), "\n")
-	if len(parts) > lines {
-		parts = append(parts[:lines], "…")
-	}
-	return strings.Join(parts, "\n        ")
-}
-
-func (t *Terminal) field(name, text string) {
+func (t *Terminal) field(f field) {
 	const indent = "\n             "
-	fmt.Fprintf(t.w, "    %-8s %s\n", name, strings.ReplaceAll(text, "\n", indent))
+	text := check.Printable(f.text, maxExplanation)
+	fmt.Fprintf(t.w, "    %-8s %s\n", f.name, strings.ReplaceAll(text, "\n", indent))
 }
 
-// Summary ends a run's report: the sum, and what to do next.
+// Summary ends a run's report: what there is to be noted, and the sum.
 func (t *Terminal) Summary(r *harness.Result) {
-	count := map[harness.Outcome]int{}
-	total := 0
-	for _, s := range r.Steps {
-		for _, c := range s.Checks {
-			count[c.Outcome]++
-			total++
-		}
+	for _, note := range r.Notes {
+		fmt.Fprintf(t.w, "\nnote: %s\n", OneLine(note, maxLine))
 	}
-	fmt.Fprintf(t.w, "\n%s %d of %d checks passed, %d of %d points", t.paint(r.Outcome, signs[r.Outcome]), count[harness.Pass], total, r.Points, r.MaxPoints)
-	for _, o := range []harness.Outcome{harness.Fail, harness.Error, harness.Skipped} {
-		if count[o] > 0 {
-			fmt.Fprintf(t.w, ", %d %s", count[o], map[harness.Outcome]string{harness.Fail: "failed", harness.Error: "could not be checked", harness.Skipped: "skipped"}[o])
-		}
-	}
+	fmt.Fprintf(t.w, "\n%s %s", t.sign(r.Outcome), sentence(r))
 	if t.colour {
 		fmt.Fprintf(t.w, " in %s", (time.Duration(r.DurationMs) * time.Millisecond).Round(100*time.Millisecond))
 	}
