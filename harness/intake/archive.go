@@ -33,7 +33,7 @@ func (l *layout) zip(file *os.File, size int64) error {
 		case strings.HasSuffix(name, "/") || mode.IsDir():
 			err = l.folder(to)
 		case !mode.IsRegular():
-			err = refuse("%s is %s; put the file itself there", shown(name), kind(mode))
+			err = refuse("%s is %s; put the file itself there", shown(name), special(mode))
 		case entry.Flags&encrypted != 0:
 			err = refuse("%s is encrypted; pack it without a password", shown(name))
 		default:
@@ -86,7 +86,7 @@ func (l *layout) tarGz(file *os.File) error {
 		case entry.Typeflag == tar.TypeLink:
 			err = refuse("%s is a hard link; pack the file itself", shown(entry.Name))
 		case entry.Typeflag != tar.TypeReg:
-			err = refuse("%s is %s; put the file itself there", shown(entry.Name), kind(mode))
+			err = refuse("%s is %s; put the file itself there", shown(entry.Name), special(mode))
 		default:
 			err = l.file(to, archive)
 		}
@@ -96,8 +96,8 @@ func (l *layout) tarGz(file *os.File) error {
 	}
 }
 
-// kind is what an entry is that is neither file nor folder.
-func kind(mode fs.FileMode) string {
+// special is what an entry is that is neither file nor folder.
+func special(mode fs.FileMode) string {
 	switch {
 	case mode&fs.ModeSymlink != 0:
 		return "a symbolic link"
@@ -108,5 +108,5 @@ func kind(mode fs.FileMode) string {
 	case mode&fs.ModeDevice != 0:
 		return "a device"
 	}
-	return "no regular file"
+	return "not a regular file"
 }

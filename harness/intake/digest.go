@@ -11,8 +11,8 @@ import (
 )
 
 // Digest tells two submissions apart: by the bytes of an archive, or by the
-// names and contents of a directory's lab folders.
-func Digest(from string) (string, error) {
+// names and contents of a directory's lab folders. A refusal has one too.
+func (i *Intake) Digest(from string) (string, error) {
 	info, err := os.Stat(from)
 	if err != nil {
 		return "", notThere(from, err)
@@ -20,11 +20,11 @@ func Digest(from string) (string, error) {
 	sum := sha256.New()
 	switch {
 	case info.IsDir():
-		err = digestDirectory(sum, from)
+		err = i.digestDirectory(sum, from)
 	case !info.Mode().IsRegular():
-		err = refuse("it is %s; hand in a directory, a .zip or a .tar.gz", kind(info.Mode()))
+		err = refuse("it is %s; hand in a directory, a .zip or a .tar.gz", special(info.Mode()))
 	case info.Size() > maxArchive:
-		err = refuse("the archive has %d bytes, and at most %d are taken; hand in lab-1 to lab-5 only", info.Size(), maxArchive)
+		err = refuse("the archive has %d bytes, and at most %d are taken; hand in %s only", info.Size(), maxArchive, i.labs)
 	default:
 		err = digestFile(sum, from)
 	}
@@ -41,9 +41,9 @@ func digestFile(sum hash.Hash, from string) error {
 	return err
 }
 
-func digestDirectory(sum hash.Hash, from string) error {
-	room := &layout{room: maxTotal}
-	return eachEntry(from, func(root *os.Root, name, to string, mode fs.FileMode) error {
+func (i *Intake) digestDirectory(sum hash.Hash, from string) error {
+	bound := &layout{Intake: i, room: maxTotal}
+	_, err := i.each(from, func(root *os.Root, name, to string, mode fs.FileMode) error {
 		fmt.Fprintf(sum, "%s %q\n", mode.Type(), to)
 		switch {
 		case mode.IsDir():
@@ -59,10 +59,11 @@ func digestDirectory(sum hash.Hash, from string) error {
 		}
 		defer file.Close()
 		content := sha256.New()
-		if err := room.spend(content, file); err != nil {
+		if err := bound.spend(content, file); err != nil {
 			return err
 		}
 		_, err = sum.Write(content.Sum(nil))
 		return err
 	})
+	return err
 }

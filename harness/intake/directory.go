@@ -11,16 +11,16 @@ import (
 // directory takes the lab folders of a directory in. A symbolic link stays
 // one: checks read through an os.Root, which follows none that leads out, and
 // say so of the file in question.
-func (l *layout) directory(from string) error {
+func (l *layout) directory(from string) (strays []string, err error) {
 	l.room = maxTotal
-	return eachEntry(from, func(root *os.Root, name, to string, mode fs.FileMode) error {
+	return l.each(from, func(root *os.Root, name, to string, mode fs.FileMode) error {
 		switch {
 		case mode.IsDir():
 			return l.folder(to)
 		case mode&fs.ModeSymlink != 0:
 			target, err := root.Readlink(name)
 			if err == nil {
-				err = l.place.Symlink(target, to)
+				err = l.root.Symlink(target, to)
 			}
 			return err
 		}
@@ -33,25 +33,26 @@ func (l *layout) directory(from string) error {
 	})
 }
 
-// eachEntry visits the lab folders of a directory and what is in them, by name
-// in the directory and in the submission, in a stable order.
-func eachEntry(from string, visit func(root *os.Root, name, to string, mode fs.FileMode) error) error {
+// each visits the lab folders of a directory and what is in them, by name in
+// the directory and in the submission, in a stable order. It returns the lab
+// folders beside them that the course does not have.
+func (i *Intake) each(from string, visit func(root *os.Root, name, to string, mode fs.FileMode) error) (strays []string, err error) {
 	root, err := os.OpenRoot(from)
 	if err != nil {
-		return notThere(from, err)
+		return nil, notThere(from, err)
 	}
 	defer root.Close()
-	around, err := aroundLabs(root.FS())
+	around, err := i.aroundLabs(root.FS())
 	if err != nil {
-		return err
+		return nil, err
 	}
-	chosen, err := choose(around)
+	chosen, err := i.choose(around)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	seen := 0
 	top := path.Join(".", chosen)
-	return fs.WalkDir(root.FS(), top, func(name string, entry fs.DirEntry, err error) error {
+	err = fs.WalkDir(root.FS(), top, func(name string, entry fs.DirEntry, err error) error {
 		if err != nil {
 			return unreadable(name, err)
 		}
@@ -62,37 +63,41 @@ func eachEntry(from string, visit func(root *os.Root, name, to string, mode fs.F
 		if chosen != "" {
 			to = name[len(chosen)+1:]
 		}
-		if path.Dir(to) == "." && !labFolder.MatchString(to) {
+		if path.Dir(to) == "." && !i.wanted(to) {
+			if i.stray(to) {
+				strays = append(strays, to)
+			}
 			if entry.IsDir() {
 				return fs.SkipDir
 			}
 			return nil
 		}
 		if seen++; seen > maxEntries {
-			return tooMany()
+			return i.tooMany()
 		}
 		mode := entry.Type()
 		if !mode.IsDir() && !mode.IsRegular() && mode&fs.ModeSymlink == 0 { // before anything opens it
-			return refuse("%s is %s; put the file itself there", shown(to), kind(mode))
+			return refuse("%s is %s; put the file itself there", shown(to), special(mode))
 		}
 		if err := decent(to); err != nil {
 			return err
 		}
 		return visit(root, name, to, mode)
 	})
+	return strays, err
 }
 
 // aroundLabs are the folders that hold lab folders; "" is the top.
-func aroundLabs(dir fs.FS) (around []string, err error) {
+func (i *Intake) aroundLabs(dir fs.FS) (around []string, err error) {
 	top, err := fs.ReadDir(dir, ".")
 	if err != nil {
 		return nil, unreadable(".", err)
 	}
 	if len(top) > maxEntries {
-		return nil, tooMany()
+		return nil, i.tooMany()
 	}
 	for _, entry := range top {
-		if labFolder.MatchString(entry.Name()) {
+		if i.wanted(entry.Name()) {
 			return []string{""}, nil
 		}
 	}
@@ -105,7 +110,7 @@ func aroundLabs(dir fs.FS) (around []string, err error) {
 			return nil, unreadable(entry.Name(), err)
 		}
 		for _, e := range inside {
-			if labFolder.MatchString(e.Name()) {
+			if i.wanted(e.Name()) {
 				around = append(around, entry.Name())
 				break
 			}

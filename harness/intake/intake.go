@@ -10,6 +10,11 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
+
+	"rolecall/harness"
+	"rolecall/harness/next"
 )
 
 // Bounds of a submission. They are far from what a lab needs, and small enough
@@ -22,7 +27,20 @@ const (
 	freeBytes  = 4 << 20
 	maxDepth   = 10  // folders in folders
 	maxName    = 200 // bytes of one part of a path
+	maxStrays  = 3   // that a note names
 )
+
+// Intake takes in submissions to some labs of a course.
+type Intake struct {
+	course  harness.Course
+	folders []string // of the labs
+	labs    string   // the same in a sentence
+}
+
+// New returns an Intake for labs of a course.
+func New(course harness.Course, labs []harness.Lab) *Intake {
+	return &Intake{course: course, folders: folders(labs), labs: Folders(labs)}
+}
 
 // Refusal is why a submission is not taken. It is the submitter's, and the
 // sentence is for them.
@@ -34,47 +52,64 @@ func (r *Refusal) Error() string { return r.Reason }
 func refuse(format string, args ...any) error { return &Refusal{fmt.Sprintf(format, args...)} }
 
 // AsRefusal tells a refusal from an error of ours.
-func AsRefusal(err error) (*Refusal, bool) {
-	var r *Refusal
-	ok := errors.As(err, &r)
-	return r, ok
-}
+func AsRefusal(err error) (*Refusal, bool) { return errors.AsType[*Refusal](err) }
 
-// Taken is a submission that was taken in.
-type Taken struct {
-	Dir    string // holds lab-1 to lab-5, or some of them
-	Digest string // of what was handed in
+// Submission is one that was taken in.
+type Submission struct {
+	Dir    string   // holds the lab folders that were handed in
+	Digest string   // of what was handed in
+	Notes  []string // what its submitter should know of how it was taken
 }
 
 // Take lays a submission out below to, a folder that does not exist yet and
 // that the caller removes, also after a refusal.
-func Take(from, to string) (Taken, error) {
-	digest, err := Digest(from)
-	taken := Taken{Dir: to, Digest: digest}
+func (i *Intake) Take(from, to string) (Submission, error) {
+	digest, err := i.Digest(from)
+	taken := Submission{Dir: to, Digest: digest}
 	if err != nil {
 		return taken, err
 	}
-	if err := os.Mkdir(to, 0o700); err != nil {
-		return taken, fmt.Errorf("making a place for the submission: %w", err)
-	}
-	place, err := os.OpenRoot(to)
+	err = os.Mkdir(to, 0o700)
 	if err != nil {
-		return taken, fmt.Errorf("making a place for the submission: %w", err)
+		return taken, noRoom(err)
 	}
-	defer place.Close()
-	in := &layout{place: place}
+	root, err := os.OpenRoot(to)
+	if err != nil {
+		return taken, noRoom(err)
+	}
+	defer root.Close()
+	l := &layout{Intake: i, root: root, strays: map[string][]string{}}
 	if info, err := os.Stat(from); err == nil && info.IsDir() {
-		return taken, in.directory(from)
-	}
-	if err := in.archive(from); err != nil {
+		strays, err := l.directory(from)
+		taken.Notes = i.notes(strays)
 		return taken, err
 	}
-	chosen, err := choose(in.around)
-	taken.Dir = filepath.Join(to, in.folderOf(chosen))
+	if err := l.archive(from); err != nil {
+		return taken, err
+	}
+	chosen, err := i.choose(l.around)
+	taken.Dir, taken.Notes = filepath.Join(to, l.folderOf(chosen)), i.notes(l.strays[chosen])
 	return taken, err
 }
 
-// archive takes an archive in. Its first bytes tell its kind: names lie.
+// notes says of lab folders that the course does not have that they were left
+// aside.
+func (i *Intake) notes(strays []string) []string {
+	if len(strays) == 0 {
+		return nil
+	}
+	slices.Sort(strays)
+	if more := len(strays) - maxStrays; more > 0 {
+		strays = append(strays[:maxStrays], fmt.Sprintf("%d more", more))
+	}
+	were := "was"
+	if len(strays) > 1 {
+		were = "were"
+	}
+	return []string{fmt.Sprintf("%s %s left aside: this course has %s", listed(strays), were, Folders(i.course.Labs))}
+}
+
+// archive takes an archive in. Its first bytes tell its format: names lie.
 func (l *layout) archive(from string) error {
 	file, err := os.Open(from)
 	if err != nil {
@@ -94,15 +129,15 @@ func (l *layout) archive(from string) error {
 	case bytes.HasPrefix(head, []byte{0x1f, 0x8b}):
 		return l.tarGz(file)
 	case n == 0:
-		return refuse("the archive is empty: 0 bytes; pack lab-1 to lab-5 into a .zip or .tar.gz and hand that in")
+		return refuse("the archive is empty: 0 bytes; pack %s into a .zip or .tar.gz and hand that in", l.labs)
 	}
-	return refuse("it is neither a directory, nor a .zip, nor a .tar.gz; pack lab-1 to lab-5 with: zip -r work.zip lab-1 lab-2 lab-3 lab-4 lab-5")
+	return refuse("it is neither a directory, nor a .zip, nor a .tar.gz; pack it with: zip -r work.zip %s", strings.Join(l.folders, " "))
 }
 
-// IsArchive tells by its name whether a file is meant to be a submission.
+// IsArchive reports whether a file is, by its name, meant to be a submission.
 func IsArchive(name string) bool {
 	for _, end := range []string{".zip", ".tar.gz", ".tgz"} {
-		if len(name) > len(end) && name[len(name)-len(end):] == end {
+		if len(name) > len(end) && strings.HasSuffix(name, end) {
 			return true
 		}
 	}
@@ -110,5 +145,9 @@ func IsArchive(name string) bool {
 }
 
 func notThere(from string, err error) error {
-	return fmt.Errorf("opening submission %q: %w; name a directory, a .zip or a .tar.gz that you may read with SUBMISSION=", filepath.Base(from), err)
+	return next.Errorf("name a directory, a .zip or a .tar.gz that you can read with SUBMISSION=", "opening submission %q: %w", filepath.Base(from), err)
+}
+
+func noRoom(err error) error {
+	return next.Errorf("free some disk space", "laying out the submission: %w", err)
 }

@@ -14,15 +14,28 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"rolecall/harness"
+	"rolecall/harness/next"
 )
 
 // good are files of a submission as it should be.
 var good = map[string]string{"lab-1/pod.yaml": "kind: Pod\n", "lab-3/call.sh": "curl\n", "lab-3/answer.yaml": "verb: list\n"}
+
+// walkthrough takes the labs 1 to 5 of a course that has no others.
+var walkthrough = New(course(1, 2, 3, 4, 5), course(1, 2, 3, 4, 5).Labs)
+
+func course(numbers ...int) harness.Course {
+	var c harness.Course
+	for _, n := range numbers {
+		c.Labs = append(c.Labs, harness.Lab{Number: n})
+	}
+	return c
+}
 
 func zipOf(t *testing.T, headers ...zip.FileHeader) []byte {
 	t.Helper()
@@ -100,21 +113,26 @@ func take(t *testing.T, archive []byte) (names []string, err error) {
 
 func takeFrom(t *testing.T, from, dir string) (names []string, err error) {
 	t.Helper()
-	taken, err := Take(from, filepath.Join(dir, "fresh"))
+	taken, err := walkthrough.Take(from, filepath.Join(dir, "fresh"))
 	entries, readErr := os.ReadDir(dir)
 	require.NoError(t, readErr)
 	require.LessOrEqual(t, len(entries), 2, "nothing was written beside the fresh folder")
 	if err != nil {
 		return nil, err
 	}
-	require.NoError(t, filepath.WalkDir(taken.Dir, func(name string, entry fs.DirEntry, err error) error {
+	return filesIn(t, taken.Dir), nil
+}
+
+func filesIn(t *testing.T, dir string) (names []string) {
+	t.Helper()
+	require.NoError(t, filepath.WalkDir(dir, func(name string, entry fs.DirEntry, err error) error {
 		if err == nil && !entry.IsDir() {
-			name, err = filepath.Rel(taken.Dir, name)
+			name, err = filepath.Rel(dir, name)
 			names = append(names, filepath.ToSlash(name))
 		}
 		return err
 	}))
-	return names, err
+	return names
 }
 
 func TestTakenAsTheyAre(t *testing.T) {
@@ -185,9 +203,9 @@ func TestRefused(t *testing.T) {
 		"zip of an unknown method":         {method(valid, 99), "unsupported compression"},
 		"zip cut short":                    {valid[:len(valid)-10], "broken"},
 		"zip damaged":                      {damaged(valid), "broken"},
-		"zip with nothing in it":           {zipOf(t), "no folder lab-1"},
-		"zip without labs":                 {zipOf(t, named("pod.yaml")...), "no folder lab-1"},
-		"zip two folders down":             {zipOf(t, named("a/b/lab-1/pod.yaml")...), "no folder lab-1"},
+		"zip with nothing in it":           {zipOf(t), "no lab folder (lab-1 to lab-5)"},
+		"zip without labs":                 {zipOf(t, named("pod.yaml")...), "no lab folder (lab-1 to lab-5)"},
+		"zip two folders down":             {zipOf(t, named("a/b/lab-1/pod.yaml")...), "no lab folder (lab-1 to lab-5)"},
 		"zip with two of them":             {zipOf(t, named("ada/lab-1/pod.yaml", "bob/lab-1/pod.yaml")...), "2 folders"},
 		"tar.gz climbs out":                {tarGzOf(t, tarred("../evil")...), "leads out"},
 		"tar.gz with an absolute name":     {tarGzOf(t, tarred("/etc/evil")...), "leads out"},
@@ -323,7 +341,7 @@ func TestDirectory(t *testing.T) {
 func TestDirectoryKeepsLinks(t *testing.T) {
 	dir := directory(t, good)
 	require.NoError(t, os.Symlink("/etc/passwd", filepath.Join(dir, "lab-1/link")))
-	taken, err := Take(dir, filepath.Join(t.TempDir(), "fresh"))
+	taken, err := walkthrough.Take(dir, filepath.Join(t.TempDir(), "fresh"))
 	require.NoError(t, err)
 	target, err := os.Readlink(filepath.Join(taken.Dir, "lab-1/link"))
 	require.NoError(t, err)
@@ -335,9 +353,6 @@ func TestDirectoryRefused(t *testing.T) {
 		spoil func(t *testing.T, dir string)
 		says  string
 	}{
-		"a pipe": {func(t *testing.T, dir string) {
-			require.NoError(t, syscall.Mkfifo(filepath.Join(dir, "lab-1/pipe"), 0o644))
-		}, "named pipe"},
 		"a socket": {func(t *testing.T, dir string) {
 			t.Chdir(filepath.Join(dir, "lab-1")) // a socket's name is short
 			l, err := net.Listen("unix", "s")
@@ -357,7 +372,7 @@ func TestDirectoryRefused(t *testing.T) {
 			for _, lab := range []string{"lab-1", "lab-3"} {
 				require.NoError(t, os.RemoveAll(filepath.Join(dir, lab)))
 			}
-		}, "no folder lab-1"},
+		}, "no lab folder (lab-1 to lab-5)"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := directory(t, good)
@@ -371,11 +386,11 @@ func TestDirectoryRefused(t *testing.T) {
 }
 
 func TestNotThereIsNotTheirs(t *testing.T) {
-	_, err := Take(filepath.Join(t.TempDir(), "nobody"), filepath.Join(t.TempDir(), "fresh"))
+	_, err := walkthrough.Take(filepath.Join(t.TempDir(), "nobody"), filepath.Join(t.TempDir(), "fresh"))
 	require.Error(t, err)
 	_, refused := AsRefusal(err)
 	assert.False(t, refused)
-	assert.ErrorContains(t, err, "SUBMISSION=")
+	assert.Contains(t, next.Of(err), "SUBMISSION=")
 }
 
 // TestDigest changes with what counts, and with nothing else.
@@ -383,7 +398,7 @@ func TestDigest(t *testing.T) {
 	dir := directory(t, good)
 	digests := []string{}
 	digest := func() {
-		d, err := Digest(dir)
+		d, err := walkthrough.Digest(dir)
 		require.NoError(t, err)
 		digests = append(digests, d)
 	}
@@ -404,9 +419,9 @@ func TestDigest(t *testing.T) {
 	}
 	assert.Len(t, slices.Compact(slices.Sorted(slices.Values(digests))), 5)
 
-	taken, err := Take(dir, filepath.Join(t.TempDir(), "fresh"))
+	taken, err := walkthrough.Take(dir, filepath.Join(t.TempDir(), "fresh"))
 	require.NoError(t, err)
-	again, err := Digest(taken.Dir)
+	again, err := walkthrough.Digest(taken.Dir)
 	require.NoError(t, err)
 	assert.Equal(t, taken.Digest, again, "what was taken is what was handed in")
 }
@@ -414,6 +429,69 @@ func TestDigest(t *testing.T) {
 func TestIsArchive(t *testing.T) {
 	for name, want := range map[string]bool{"a.zip": true, "a.tar.gz": true, "a.tgz": true, "a.txt": false, ".zip": false, "zip": false} {
 		assert.Equal(t, want, IsArchive(name), name)
+	}
+}
+
+func TestFoldersInASentence(t *testing.T) {
+	for want, numbers := range map[string][]int{
+		"lab-1 to lab-5": {1, 2, 3, 4, 5}, "lab-1 and lab-2": {1, 2}, "lab-6": {6}, "lab-1, lab-2 and lab-6": {1, 2, 6},
+		"lab-6 to lab-12": {6, 7, 8, 9, 10, 11, 12}, "lab-2 to lab-4": {2, 3, 4}, "": nil,
+	} {
+		labs := course(numbers...).Labs
+		assert.Equal(t, want, Folders(labs))
+		assert.Equal(t, want, Folders(append(labs, harness.Lab{Slug: "story"})), "a story has no folder")
+	}
+}
+
+// TestLabsOfTheCourse hands the same files in to courses of other labs, and to
+// a part of one.
+func TestLabsOfTheCourse(t *testing.T) {
+	names := []string{"lab-1/pod.yaml", "lab-6/role.yaml", "lab-77/a", "lab-77/b", "lab-8/c", "lab-x/d", "lab-9-e/f"}
+	for name, test := range map[string]struct {
+		intake *Intake
+		takes  []string
+		notes  []string
+	}{
+		"1 to 5":    {walkthrough, []string{"lab-1/pod.yaml"}, []string{"lab-6, lab-77 and lab-8 were left aside: this course has lab-1 to lab-5"}},
+		"1 and 6":   {New(course(1, 6), course(1, 6).Labs), []string{"lab-1/pod.yaml", "lab-6/role.yaml"}, []string{"lab-77 and lab-8 were left aside: this course has lab-1 and lab-6"}},
+		"1 of both": {New(course(1, 6, 8), course(1).Labs), []string{"lab-1/pod.yaml"}, []string{"lab-77 was left aside: this course has lab-1, lab-6 and lab-8"}},
+		"all":       {New(course(1, 6, 8, 77), course(1, 6, 8, 77).Labs), []string{"lab-1/pod.yaml", "lab-6/role.yaml", "lab-77/a", "lab-77/b", "lab-8/c"}, nil},
+	} {
+		files := map[string]string{}
+		var inFolder []string
+		for _, n := range names {
+			files[n] = "text\n"
+			inFolder = append(inFolder, "ada/"+n)
+		}
+		from := map[string]string{"directory": directory(t, files)}
+		for format, archive := range map[string][]byte{"zip": zipOf(t, named(names...)...), "tar.gz": tarGzOf(t, tarred(inFolder...)...)} {
+			from[format] = filepath.Join(t.TempDir(), "work")
+			require.NoError(t, os.WriteFile(from[format], archive, 0o644))
+		}
+		for format, from := range from {
+			t.Run(name+" "+format, func(t *testing.T) {
+				taken, err := test.intake.Take(from, filepath.Join(t.TempDir(), "fresh"))
+				require.NoError(t, err)
+				assert.Equal(t, test.notes, taken.Notes)
+				assert.Equal(t, test.takes, filesIn(t, taken.Dir))
+			})
+		}
+	}
+}
+
+func TestMessagesNameTheCoursesLabs(t *testing.T) {
+	of := New(course(3, 9), course(3, 9).Labs)
+	for says, archive := range map[string][]byte{
+		"pack lab-3 and lab-9":                                       nil,
+		"zip -r work.zip lab-3 lab-9":                                []byte("text"),
+		"hand in lab-3 and lab-9 only":                               make([]byte, 20<<20),
+		"no lab folder (lab-3 and lab-9)":                            zipOf(t, named("lab-1/pod.yaml")...),
+		"as a decompression bomb does; hand in lab-3 and lab-9 only": tarGzOf(t, tar.Header{Name: "lab-3/pod.yaml", Typeflag: tar.TypeReg, Size: 8 << 20}),
+	} {
+		from := filepath.Join(t.TempDir(), "work")
+		require.NoError(t, os.WriteFile(from, archive, 0o644))
+		_, err := of.Take(from, filepath.Join(t.TempDir(), "fresh"))
+		assert.ErrorContains(t, err, says)
 	}
 }
 

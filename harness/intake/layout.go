@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"os"
 	"path"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -16,23 +15,22 @@ import (
 	"unicode/utf8"
 )
 
-// labFolder is what a submission is made of.
-var labFolder = regexp.MustCompile(`^lab-[1-5]$`)
-
 // layout is a submission on its way into a folder of ours. The folder is an
 // os.Root, so that no name, however made, leads out of it.
 type layout struct {
-	place   *os.Root
-	room    int64    // bytes that may still come out
-	entries int      // that were seen
-	around  []string // folders that hold lab folders; "" is the top
+	*Intake
+	root    *os.Root
+	room    int64               // bytes that may still come out
+	entries int                 // that were seen
+	around  []string            // folders that hold lab folders; "" is the top
+	strays  map[string][]string // in each of those, lab folders that the course does not have
 }
 
 // path is where an entry of an archive goes, or "" for one that is no part of
-// any lab. What would lead out of the folder is refused wherever it stands.
+// any lab. What would lead out of the folder is refused wherever it is.
 func (l *layout) path(name string) (string, error) {
 	if l.entries++; l.entries > maxEntries {
-		return "", tooMany()
+		return "", l.tooMany()
 	}
 	parts := strings.Split(name, "/")
 	if strings.HasPrefix(name, "/") || len(name) > 1 && name[1] == ':' || slices.Contains(parts, "..") {
@@ -40,11 +38,17 @@ func (l *layout) path(name string) (string, error) {
 	}
 	parts = strings.Split(path.Clean(name), "/")
 	wrapper := ""
-	if !labFolder.MatchString(parts[0]) {
-		if len(parts) < 2 || !labFolder.MatchString(parts[1]) || parts[0] == macOS {
-			return "", nil
-		}
+	if !l.wanted(parts[0]) && len(parts) > 1 && parts[0] != macOS && (l.wanted(parts[1]) || !l.stray(parts[0])) {
 		wrapper, parts = parts[0], parts[1:]
+	}
+	switch {
+	case l.stray(parts[0]):
+		if !slices.Contains(l.strays[wrapper], parts[0]) {
+			l.strays[wrapper] = append(l.strays[wrapper], parts[0])
+		}
+		return "", nil
+	case !l.wanted(parts[0]):
+		return "", nil
 	}
 	if !slices.Contains(l.around, wrapper) {
 		l.around = append(l.around, wrapper)
@@ -75,22 +79,22 @@ func decent(name string) error {
 	return nil
 }
 
-// choose is the folder whose labs count: the top, or the only one that has any.
-func choose(around []string) (string, error) {
+// choose returns the folder whose labs count: the top, or the only one that has any.
+func (i *Intake) choose(around []string) (string, error) {
 	switch {
 	case slices.Contains(around, ""):
 		return "", nil
 	case len(around) == 1:
 		return around[0], nil
 	case len(around) == 0:
-		return "", refuse("it holds no folder lab-1 … lab-5, neither at the top nor in one folder; hand in the folders themselves")
+		return "", refuse("it holds no lab folder (%s), neither at the top nor in one folder; hand in the folders themselves", i.labs)
 	}
 	slices.Sort(around)
 	return "", refuse("it holds labs in %d folders, %s and %s among them; hand in one of them", len(around), shown(around[0]), shown(around[1]))
 }
 
-func tooMany() error {
-	return refuse("it holds more than %d files and folders; hand in lab-1 to lab-5 only", maxEntries)
+func (i *Intake) tooMany() error {
+	return refuse("it holds more than %d files and folders; hand in %s only", maxEntries, i.labs)
 }
 
 // shown is a name in a sentence, short and printable.
@@ -103,7 +107,7 @@ func shown(name string) string {
 
 // folder makes a folder, and those above it.
 func (l *layout) folder(to string) error {
-	if err := l.place.MkdirAll(to, 0o755); err != nil {
+	if err := l.root.MkdirAll(to, 0o755); err != nil {
 		return clash(to, err)
 	}
 	return nil
@@ -114,7 +118,7 @@ func (l *layout) file(to string, content io.Reader) error {
 	if err := l.folder(path.Dir(to)); err != nil {
 		return err
 	}
-	file, err := l.place.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+	file, err := l.root.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
 	if err != nil {
 		return clash(to, err)
 	}
@@ -129,22 +133,22 @@ func (l *layout) spend(to io.Writer, content io.Reader) error {
 	var ours *fs.PathError // an archive's own errors are of no path
 	switch {
 	case l.room < 0:
-		return refuse("it unpacks to far more than a submission needs, as a decompression bomb does; hand in lab-1 to lab-5 only")
+		return refuse("it unpacks to far more than a submission needs, as a decompression bomb does; hand in %s only", l.labs)
 	case errors.As(err, &ours):
-		return fmt.Errorf("laying out the submission: %w; free some disk space", err)
+		return noRoom(err)
 	case err != nil:
 		return broken(err)
 	}
 	return nil
 }
 
-// clash is an entry where another one stands.
+// clash is an entry where there is another one already.
 func clash(to string, err error) error {
 	if errors.Is(err, fs.ErrExist) || errors.Is(err, syscall.ENOTDIR) || errors.Is(err, syscall.EISDIR) {
 		_, name, _ := strings.Cut(to, "/")
 		return refuse("it holds %s twice, or as a file and as a folder", shown(name))
 	}
-	return fmt.Errorf("laying out the submission: %w; free some disk space", err)
+	return noRoom(err)
 }
 
 // broken is an archive that cannot be read to its end.
