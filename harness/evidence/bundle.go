@@ -16,6 +16,7 @@ import (
 	"runtime"
 
 	"rolecall/harness"
+	"rolecall/harness/next"
 )
 
 // The files of a bundle. The manifest holds the digests of the first three,
@@ -37,7 +38,7 @@ type Manifest struct {
 	Version    string            `json:"rolecall"`
 	Go         string            `json:"go"`
 	Platform   string            `json:"platform"`
-	Kind       string            `json:"cluster"`
+	Provider   string            `json:"cluster"`
 	Kubernetes string            `json:"kubernetes"`
 	Submission string            `json:"submission"`
 	Digest     string            `json:"submissionDigest"`
@@ -48,14 +49,15 @@ type Manifest struct {
 // schema names the format of a bundle; docs/grading.md describes it.
 const schema = "rolecall/evidence/v1"
 
-// Bundle is evidence being gathered.
+// Bundle is evidence being gathered: a Recorder of one run.
 type Bundle struct {
 	dir         string
 	audit, pods *lines
+	watching    *podLog
 }
 
-// Begin starts a bundle in a directory, in the place of an older one.
-func Begin(dir string) (*Bundle, error) {
+// Create begins a bundle in a directory, which it makes or empties.
+func Create(dir string) (*Bundle, error) {
 	err := os.RemoveAll(dir)
 	if err == nil {
 		err = os.MkdirAll(dir, 0o755)
@@ -68,7 +70,7 @@ func Begin(dir string) (*Bundle, error) {
 		b.pods, err = newLines(filepath.Join(dir, podsFile))
 	}
 	if err != nil {
-		return nil, fmt.Errorf("keeping evidence: %w; name a directory that can be written to with OUT=dir", err)
+		return nil, next.Errorf("name a directory that can be written to with OUT=dir", "keeping evidence: %w", err)
 	}
 	return b, nil
 }
@@ -81,7 +83,7 @@ func (b *Bundle) Seal(r *harness.Result, results []byte, key *Key) error {
 	err := errors.Join(b.audit.Close(), b.pods.Close(), os.WriteFile(filepath.Join(b.dir, resultsFile), results, 0o644))
 	m := Manifest{
 		Schema: schema, Version: r.Version, Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH,
-		Kind: r.Cluster.Kind, Kubernetes: r.Cluster.Kubernetes, Submission: r.Submission, Digest: r.Digest,
+		Provider: r.Cluster.Provider, Kubernetes: r.Cluster.Kubernetes, Submission: r.Submission, Digest: r.Digest,
 		Key: key.ID(), Files: map[string]string{},
 	}
 	for _, name := range signed {
@@ -100,14 +102,14 @@ func (b *Bundle) Seal(r *harness.Result, results []byte, key *Key) error {
 
 func (m Manifest) sign(dir string, key *Key) error {
 	if key.private == nil {
-		return errors.New("the key is a public one; name a private one with KEY=file")
+		return next.Errorf("name a private one with KEY=file", "the key is a public one")
 	}
 	text, err := json.MarshalIndent(m, "", "  ")
 	if err != nil {
 		return err
 	}
 	text = append(text, '\n')
-	return errors.Join(
+	return errors.Join( // a bundle is whole where a results.json is beside it
 		os.WriteFile(filepath.Join(dir, manifestFile), text, 0o644),
 		os.WriteFile(filepath.Join(dir, signatureFile), ed25519.Sign(key.private, text), 0o644),
 	)

@@ -22,10 +22,11 @@ import (
 
 	"rolecall/harness"
 	"rolecall/harness/check"
+	"rolecall/harness/next"
 	"rolecall/harness/report"
 )
 
-var steps = []harness.Step{{Slug: "token", Lab: 2, Title: "A call", Checks: []harness.Check{
+var labs = []harness.Lab{{Slug: "token", Number: 2, Title: "A call", Checks: []harness.Check{
 	{ID: "token.runs", Points: 8}, {ID: "token.authenticated", Points: 12},
 }}}
 
@@ -49,11 +50,11 @@ func graded(t *testing.T, spoil func(r *harness.Result)) (out string, key *Key) 
 	out = t.TempDir()
 	key, err := OwnKey(t.TempDir())
 	require.NoError(t, err)
-	bundle, err := Begin(filepath.Join(out, "evidence"))
+	bundle, err := Create(filepath.Join(out, "evidence"))
 	require.NoError(t, err)
 	client := fake.NewClientset()
-	pods, err := bundle.WatchPods(t.Context(), client, []string{"default"})
-	require.NoError(t, err)
+	var recorder harness.Recorder = bundle
+	require.NoError(t, recorder.Begin(t.Context(), client, []string{"default"}))
 	for _, pod := range []struct{ namespace, uid string }{{"default", "uid-1"}, {"kube-system", "uid-2"}} {
 		_, err = client.CoreV1().Pods(pod.namespace).Create(t.Context(), &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: pod.uid, UID: types.UID(pod.uid), ManagedFields: []metav1.ManagedFieldsEntry{{Manager: "x"}}}}, metav1.CreateOptions{})
 		require.NoError(t, err)
@@ -65,16 +66,17 @@ func graded(t *testing.T, spoil func(r *harness.Result)) (out string, key *Key) 
 	require.NoError(t, json.NewEncoder(bundle.Audit()).Encode(event("audit-2", "uid-2")))
 
 	request := check.RequestOf(e)
-	r := &harness.Result{StartedAt: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), Submission: "ada", Version: "v", Steps: []harness.StepResult{
-		harness.NewStepResult(steps[0], []harness.CheckResult{
+	r := &harness.Result{StartedAt: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), Submission: "ada", Version: "v", Labs: []harness.LabResult{
+		harness.NewLabResult(labs[0], []harness.CheckResult{
 			{ID: "token.runs", Outcome: harness.Fail, MaxPoints: 8, Needs: []string{}, Evidence: []check.Evidence{{Object: "o"}}},
 			{ID: "token.authenticated", Outcome: harness.Pass, Points: 12, MaxPoints: 12, Needs: []string{}, Evidence: []check.Evidence{{Request: &request}}},
 		}, time.Second),
-	}}
+	}, Notes: []string{"n"}}
+	r.Labs[0].Cleanup, r.Labs[0].Missing = "c", true
 	r.Sum()
 	r.DurationMs = 1
 	spoil(r)
-	pods.Stop(t.Context(), []harness.StepResult{{Checks: []harness.CheckResult{{Evidence: []check.Evidence{{Request: &check.Request{PodUID: "uid-1"}}}}}}})
+	recorder.End(t.Context(), []harness.LabResult{{Checks: []harness.CheckResult{{Evidence: []check.Evidence{{Request: &check.Request{PodUID: "uid-1"}}}}}}})
 	native, err := report.Native(r)
 	require.NoError(t, err)
 	require.NoError(t, bundle.Seal(r, native, key))
@@ -88,7 +90,7 @@ func asIs(*harness.Result) {}
 
 func TestVerify(t *testing.T) {
 	out, key := graded(t, asIs)
-	v, err := Verify(out, key, steps)
+	v, err := Verify(out, key, labs)
 	require.NoError(t, err)
 	assert.Equal(t, []int{1, 1, 12}, []int{v.Requests, v.Pods, v.Result.Points})
 	assert.Equal(t, key.ID(), v.Manifest.Key)
@@ -103,8 +105,8 @@ func TestTamperedAfterGrading(t *testing.T) {
 		"evidence/results.json":   "results.json was changed",
 		"evidence/audit.jsonl.gz": "audit.jsonl.gz was changed",
 		"evidence/pods.jsonl.gz":  "pods.jsonl.gz was changed",
-		"evidence/manifest.json":  "does not fit",
-		"evidence/manifest.sig":   "does not fit",
+		"evidence/manifest.json":  "does not match",
+		"evidence/manifest.sig":   "does not match",
 	} {
 		t.Run(name, func(t *testing.T) {
 			out, key := graded(t, asIs)
@@ -117,10 +119,10 @@ func TestTamperedAfterGrading(t *testing.T) {
 				changed[len(changed)-2] ^= 1
 			}
 			require.NoError(t, os.WriteFile(file, changed, 0o644))
-			_, err = Verify(out, key, steps)
+			_, err = Verify(out, key, labs)
 			assert.ErrorContains(t, err, says)
 			require.NoError(t, os.Remove(file))
-			_, err = Verify(out, key, steps)
+			_, err = Verify(out, key, labs)
 			assert.Error(t, err)
 		})
 	}
@@ -132,30 +134,33 @@ func TestSignedNonsense(t *testing.T) {
 		spoil func(r *harness.Result)
 		says  string
 	}{
-		"points for a failure":     {func(r *harness.Result) { r.Steps[0].Checks[0].Points = 8 }, "adding up"},
+		"points for a failure":     {func(r *harness.Result) { r.Labs[0].Checks[0].Points = 8 }, "adding up"},
 		"a sum that is none":       {func(r *harness.Result) { r.Points = 20 }, "adding up"},
 		"a better outcome":         {func(r *harness.Result) { r.Outcome = harness.Pass }, "adding up"},
-		"a request nobody made":    {func(r *harness.Result) { r.Steps[0].Checks[1].Evidence[0].Request.AuditID = "audit-9" }, "not among them as it is cited"},
-		"a request made otherwise": {func(r *harness.Result) { r.Steps[0].Checks[1].Evidence[0].Request.Code = 200 }, "not among them as it is cited"},
+		"a request nobody made":    {func(r *harness.Result) { r.Labs[0].Checks[1].Evidence[0].Request.AuditID = "audit-9" }, "not among them as it is cited"},
+		"a request made otherwise": {func(r *harness.Result) { r.Labs[0].Checks[1].Evidence[0].Request.Code = 200 }, "not among them as it is cited"},
 		"a pod that never was": {func(r *harness.Result) {
 			request := check.RequestOf(event("audit-2", "uid-2"))
-			r.Steps[0].Checks[1].Evidence[0].Request = &request
+			r.Labs[0].Checks[1].Evidence[0].Request = &request
 		}, "uid-2, is not among them"},
 		"a check worth more": {func(r *harness.Result) {
-			r.Steps[0].Checks[1].MaxPoints, r.Steps[0].Checks[1].Points = 15, 15
-			r.Steps[0] = harness.NewStepResult(steps[0], r.Steps[0].Checks, time.Second)
+			r.Labs[0].Checks[1].MaxPoints, r.Labs[0].Checks[1].Points = 15, 15
+			r.Labs[0] = harness.NewLabResult(labs[0], r.Labs[0].Checks, time.Second)
 			r.Sum()
 			r.DurationMs = 1
 		}, "was worth 15 points"},
 		"a check left out": {func(r *harness.Result) {
-			r.Steps[0] = harness.NewStepResult(steps[0], r.Steps[0].Checks[1:], time.Second)
+			r.Labs[0] = harness.NewLabResult(labs[0], r.Labs[0].Checks[1:], time.Second)
 			r.Sum()
 			r.DurationMs = 1
 		}, "1 are missing"},
+		"a check of another lab": {func(r *harness.Result) {
+			r.Labs[0].Checks[0].ID = "role.manifest"
+		}, "role.manifest is not one of them"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			out, key := graded(t, test.spoil)
-			_, err := Verify(out, key, steps)
+			_, err := Verify(out, key, labs)
 			assert.ErrorContains(t, err, test.says)
 		})
 	}
@@ -165,8 +170,8 @@ func TestAnotherKey(t *testing.T) {
 	out, _ := graded(t, asIs)
 	other, err := OwnKey(t.TempDir())
 	require.NoError(t, err)
-	_, err = Verify(out, other, steps)
-	assert.ErrorContains(t, err, "KEY=file")
+	_, err = Verify(out, other, labs)
+	assert.Contains(t, next.Of(err), "KEY=file")
 }
 
 func TestOwnKeyIsMadeOnce(t *testing.T) {
@@ -200,12 +205,13 @@ func TestOwnKeyIsMadeOnce(t *testing.T) {
 	private, err := ReadKey(filepath.Join(home, keyFile))
 	require.NoError(t, err)
 	assert.True(t, ed25519.Verify(public.public, []byte("x"), ed25519.Sign(private.private, []byte("x"))))
-	assert.ErrorContains(t, Manifest{}.sign(t.TempDir(), public), "name a private one")
+	assert.Contains(t, next.Of(Manifest{}.sign(t.TempDir(), public)), "name a private one")
+	assert.Equal(t, filepath.Join(home, publicKeyFile), public.File())
 }
 
 func TestReadKeyRefusesWhatIsNone(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "key.pem")
 	require.NoError(t, os.WriteFile(file, []byte("-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"), 0o600))
 	_, err := ReadKey(file)
-	assert.ErrorContains(t, err, "openssl genpkey -algorithm ed25519")
+	assert.Contains(t, next.Of(err), "openssl genpkey -algorithm ed25519")
 }

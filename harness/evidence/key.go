@@ -8,14 +8,18 @@ import (
 	"encoding/hex"
 	"encoding/pem"
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+
+	"github.com/google/renameio/v2/maybe"
+
+	"rolecall/harness/next"
 )
 
 // Key signs bundles, or only verifies them where its private half is missing.
 type Key struct {
+	file    string
 	private ed25519.PrivateKey
 	public  ed25519.PublicKey
 }
@@ -26,30 +30,34 @@ func (k *Key) ID() string {
 	return "sha256:" + hex.EncodeToString(sum[:])
 }
 
+// File is where the key was read from.
+func (k *Key) File() string { return k.file }
+
 // The files of a key of our own in rolecall's home.
 const (
 	keyFile       = "evidence-key.pem"
 	publicKeyFile = "evidence-key.pub.pem"
 )
 
-// IsKey tells whether a file in rolecall's home is one of a key's.
+// IsKey reports whether a file in rolecall's home is one of a key's.
 func IsKey(name string) bool { return name == keyFile || name == publicKeyFile }
 
-// OwnKey is the key in rolecall's home, made at the first time. Beside it
-// stands its public half, for those who verify elsewhere.
+// OwnKey returns the key in rolecall's home, which it makes the first time. Its
+// public half is beside it, for those who verify elsewhere.
 func OwnKey(home string) (*Key, error) {
 	file := filepath.Join(home, keyFile)
 	key, err := ReadKey(file)
 	if errors.Is(err, fs.ErrNotExist) {
 		if err := makeKey(home, file); err != nil {
-			return nil, fmt.Errorf("making a key to sign evidence with: %w; name one with KEY=file", err)
+			return nil, next.Errorf("name one with KEY=file", "making a key to sign evidence with: %w", err)
 		}
 		key, err = ReadKey(file)
 	}
 	return key, err
 }
 
-// makeKey stores a new key, unless another command was faster.
+// makeKey stores a new key, unless another command was faster. It links rather
+// than renames: a key that is there already may have signed something.
 func makeKey(home, file string) error {
 	public, private, err := ed25519.GenerateKey(rand.Reader)
 	if err != nil {
@@ -78,7 +86,7 @@ func makeKey(home, file string) error {
 	if err != nil {
 		return err
 	}
-	return os.WriteFile(filepath.Join(home, publicKeyFile), pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: shown}), 0o644)
+	return maybe.WriteFile(filepath.Join(home, publicKeyFile), pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: shown}), 0o644)
 }
 
 // ReadKey reads an ed25519 key in PEM: a private one (PKCS#8) or a public one
@@ -86,19 +94,19 @@ func makeKey(home, file string) error {
 func ReadKey(file string) (*Key, error) {
 	text, err := os.ReadFile(file)
 	if err != nil {
-		return nil, fmt.Errorf("reading the key: %w; name one with KEY=file", err)
+		return nil, next.Errorf("name one with KEY=file", "reading the key: %w", err)
 	}
 	if block, _ := pem.Decode(text); block != nil {
 		if parsed, err := x509.ParsePKCS8PrivateKey(block.Bytes); err == nil {
 			if private, ok := parsed.(ed25519.PrivateKey); ok {
-				return &Key{private, private.Public().(ed25519.PublicKey)}, nil
+				return &Key{file, private, private.Public().(ed25519.PublicKey)}, nil
 			}
 		}
 		if parsed, err := x509.ParsePKIXPublicKey(block.Bytes); err == nil {
 			if public, ok := parsed.(ed25519.PublicKey); ok {
-				return &Key{public: public}, nil
+				return &Key{file: file, public: public}, nil
 			}
 		}
 	}
-	return nil, fmt.Errorf("reading the key %s: it holds no ed25519 key in PEM; make one with openssl genpkey -algorithm ed25519 -out %s", file, file)
+	return nil, next.Errorf("openssl genpkey -algorithm ed25519 -out "+file, "reading the key %s: it holds no ed25519 key in PEM", file)
 }

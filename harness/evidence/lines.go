@@ -45,8 +45,8 @@ func (l *lines) Close() error {
 	return errors.Join(l.packed.Close(), l.file.Sync(), l.file.Close())
 }
 
-// eachLine reads the values of a file of JSON lines. What is no whole line, as
-// at the ends of a log that is cut out of a longer one, is passed over.
+// eachLine reads the values of a file of JSON lines. What is not a whole line,
+// as at the ends of a log that is cut out of a longer one, is passed over.
 func eachLine[T any](name string, visit func(T)) error {
 	file, err := os.Open(name)
 	if err != nil {

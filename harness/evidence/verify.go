@@ -15,6 +15,7 @@ import (
 
 	"rolecall/harness"
 	"rolecall/harness/check"
+	"rolecall/harness/next"
 )
 
 // Verified is what a bundle proves.
@@ -25,11 +26,11 @@ type Verified struct {
 	Pods     int
 }
 
-// Verify holds the results in a directory to the evidence below it: the
+// Verify compares the results in a directory with the evidence below it: the
 // signature, every digest, the sums of points, and each request that a verdict
-// cites to the audit event that it was taken from. steps are the checks as
-// they are now.
-func Verify(out string, key *Key, steps []harness.Step) (Verified, error) {
+// cites with the audit event that it was taken from. labs are those that were
+// graded, as they are now.
+func Verify(out string, key *Key, labs []harness.Lab) (Verified, error) {
 	dir := filepath.Join(out, "evidence")
 	var v Verified
 	if err := v.signature(dir, key); err != nil {
@@ -38,7 +39,7 @@ func Verify(out string, key *Key, steps []harness.Step) (Verified, error) {
 	if err := v.digests(dir); err != nil {
 		return v, err
 	}
-	if err := v.results(out, dir, steps); err != nil {
+	if err := v.results(out, dir, labs); err != nil {
 		return v, err
 	}
 	return v, v.citations(dir)
@@ -47,20 +48,20 @@ func Verify(out string, key *Key, steps []harness.Step) (Verified, error) {
 func (v *Verified) signature(dir string, key *Key) error {
 	text, err := os.ReadFile(filepath.Join(dir, manifestFile))
 	if err != nil {
-		return fmt.Errorf("reading the evidence: %w; name a directory that make grade wrote with OUT=dir", err)
+		return next.Errorf("name a directory that make grade wrote with OUT=dir", "reading the evidence: %w", err)
 	}
 	signature, err := os.ReadFile(filepath.Join(dir, signatureFile))
 	if err != nil {
-		return fmt.Errorf("reading the evidence: %w; grade the submission again", err)
+		return next.Errorf("grade the submission again", "reading the evidence: %w", err)
 	}
 	damaged := json.Unmarshal(text, &v.Manifest)
 	switch {
 	case ed25519.Verify(key.public, text, signature):
 		return damaged
 	case damaged == nil && v.Manifest.Key != key.ID():
-		return fmt.Errorf("verifying the signature: it is by the key %s, and this is %s; name the right one with KEY=file", check.Printable(v.Manifest.Key, 80), key.ID())
+		return next.Errorf("name the right one with KEY=file", "verifying the signature: it is by the key %s, and this is %s", check.Printable(v.Manifest.Key, 80), key.ID())
 	}
-	return fmt.Errorf("verifying the signature: it does not fit; %s was changed after grading", manifestFile)
+	return fmt.Errorf("verifying the signature: it does not match; %s was changed after grading", manifestFile)
 }
 
 func (v *Verified) digests(dir string) error {
@@ -78,8 +79,9 @@ func (v *Verified) digests(dir string) error {
 	return nil
 }
 
-// results holds results.json to the signed copy, and its points to its outcomes.
-func (v *Verified) results(out, dir string, steps []harness.Step) error {
+// results compares results.json with the signed copy, and its points with its
+// outcomes.
+func (v *Verified) results(out, dir string, labs []harness.Lab) error {
 	kept, err := os.ReadFile(filepath.Join(dir, resultsFile))
 	if err != nil {
 		return fmt.Errorf("reading the evidence: %w", err)
@@ -95,44 +97,55 @@ func (v *Verified) results(out, dir string, steps []harness.Step) error {
 		return fmt.Errorf("reading the results: %w", err)
 	}
 	derived := v.Result
-	derived.Steps = nil
-	for _, step := range v.Result.Steps {
-		checks := slices.Clone(step.Checks)
-		for i := range checks {
-			if checks[i].Points = 0; checks[i].Outcome == harness.Pass {
-				checks[i].Points = checks[i].MaxPoints
-			}
-		}
-		again := harness.NewStepResult(harness.Step{Slug: step.Slug, Lab: step.Lab, Title: step.Title}, checks, 0)
-		again.DurationMs, again.Missing = step.DurationMs, step.Missing
-		derived.Steps = append(derived.Steps, again)
+	derived.Labs = nil
+	for _, lab := range v.Result.Labs {
+		derived.Labs = append(derived.Labs, addedUp(lab))
 	}
 	derived.Sum()
 	derived.DurationMs = v.Result.DurationMs
 	if !reflect.DeepEqual(derived, v.Result) {
 		return errors.New("adding up: the points do not follow from the outcomes")
 	}
-	return v.checks(steps)
+	return v.checks(labs)
 }
 
-// checks holds the list of checks to the one that there is now.
-func (v *Verified) checks(steps []harness.Step) error {
+// addedUp is a lab's result with the points that follow from its outcomes.
+func addedUp(lab harness.LabResult) harness.LabResult {
+	checks := slices.Clone(lab.Checks)
+	for i := range checks {
+		if checks[i].Points = 0; checks[i].Outcome == harness.Pass {
+			checks[i].Points = checks[i].MaxPoints
+		}
+	}
+	sums := harness.NewLabResult(harness.Lab{}, checks, 0)
+	lab.Checks, lab.Outcome, lab.Points, lab.MaxPoints = checks, sums.Outcome, sums.Points, sums.MaxPoints
+	return lab
+}
+
+// checks compares the list of checks with the one that there is now.
+func (v *Verified) checks(labs []harness.Lab) error {
+	differs := func(format string, args ...any) error {
+		return next.Errorf("verify with rolecall "+check.Printable(v.Manifest.Version, 80)+" and the LABS= that were graded", "comparing the checks: "+format, args...)
+	}
 	worth := map[string]int{}
-	for _, step := range steps {
-		for _, c := range step.Checks {
+	for _, lab := range labs {
+		for _, c := range lab.Checks {
 			worth[c.ID] = c.Points
 		}
 	}
-	for _, step := range v.Result.Steps {
-		for _, c := range step.Checks {
-			if points, known := worth[c.ID]; !known || points != c.MaxPoints {
-				return fmt.Errorf("comparing the checks: %s was worth %d points; they were graded by rolecall %s, verify them with that one", check.Printable(c.ID, 80), c.MaxPoints, check.Printable(v.Manifest.Version, 80))
+	for _, lab := range v.Result.Labs {
+		for _, c := range lab.Checks {
+			switch points, known := worth[c.ID]; {
+			case !known:
+				return differs("%s is not one of them", check.Printable(c.ID, 80))
+			case points != c.MaxPoints:
+				return differs("%s was worth %d points", check.Printable(c.ID, 80), c.MaxPoints)
 			}
 			delete(worth, c.ID)
 		}
 	}
 	if len(worth) > 0 {
-		return fmt.Errorf("comparing the checks: %d are missing; they were graded by rolecall %s, verify them with that one", len(worth), check.Printable(v.Manifest.Version, 80))
+		return differs("%d are missing", len(worth))
 	}
 	return nil
 }
@@ -154,8 +167,8 @@ func (v *Verified) citations(dir string) error {
 		return fmt.Errorf("reading the pods: %w", err)
 	}
 	v.Pods = len(pods)
-	for _, step := range v.Result.Steps {
-		for _, c := range step.Checks {
+	for _, lab := range v.Result.Labs {
+		for _, c := range lab.Checks {
 			for _, e := range c.Evidence {
 				if e.Request == nil {
 					continue

@@ -7,7 +7,6 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"rolecall/harness"
 	"rolecall/harness/report"
 )
 
@@ -19,17 +18,17 @@ func (b *Book) CSV() ([]byte, error) {
 	var out bytes.Buffer
 	w := csv.NewWriter(&out)
 	header := []string{"submission", "outcome", "points", "max_points"}
-	for _, step := range b.Steps {
-		if step.Lab > 0 {
-			header = append(header, fmt.Sprintf("lab-%d", step.Lab))
+	for _, lab := range b.Labs {
+		if lab.Number > 0 {
+			header = append(header, lab.Folder())
 		}
 	}
-	for _, step := range b.Steps {
-		for _, c := range step.Checks {
+	for _, lab := range b.Labs {
+		for _, c := range lab.Checks {
 			header = append(header, c.ID)
 		}
 	}
-	_ = w.Write(header) // Error tells
+	_ = w.Write(header) // Error reports it
 	for _, row := range b.Rows {
 		_ = w.Write(b.line(row))
 	}
@@ -38,31 +37,19 @@ func (b *Book) CSV() ([]byte, error) {
 }
 
 func (b *Book) line(row Row) []string {
-	r := row.Result
-	line := []string{inert(report.OneLine(row.Name, 200)), string(r.Outcome), points(r.Points, r.Outcome), fmt.Sprint(r.MaxPoints)}
-	labs := map[int]harness.StepResult{}
-	for _, step := range r.Steps {
-		labs[step.Lab] = step
-	}
-	for _, step := range b.Steps {
-		if step.Lab > 0 {
-			line = append(line, points(labs[step.Lab].Points, labs[step.Lab].Outcome))
+	line := []string{inert(report.OneLine(row.Name, 200)), row.outcome(), row.points(), fmt.Sprint(b.maxPoints())}
+	labs, checks := row.labs(), row.checks()
+	for _, lab := range b.Labs {
+		if lab.Number > 0 {
+			line = append(line, points(labs[lab.Slug].Points, labs[lab.Slug].Outcome))
 		}
 	}
-	checks := row.checks()
-	for _, step := range b.Steps {
-		for _, c := range step.Checks {
+	for _, lab := range b.Labs {
+		for _, c := range lab.Checks {
 			line = append(line, string(checks[c.ID].Outcome))
 		}
 	}
 	return line
-}
-
-func points(points int, outcome harness.Outcome) string {
-	if outcome == harness.Error {
-		return ""
-	}
-	return fmt.Sprint(points)
 }
 
 // inert keeps a spreadsheet from taking a text for a formula, as OWASP advises;

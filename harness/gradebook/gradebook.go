@@ -7,28 +7,33 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/google/renameio/v2/maybe"
+
 	"rolecall/harness"
-	"rolecall/harness/report"
+	"rolecall/harness/next"
 )
 
 // Book is a class.
 type Book struct {
-	Steps []harness.Step // what was checked
-	Rows  []Row          // in the order of the page
+	Labs []harness.Lab // that were graded
+	Rows []Row         // in the order of the page
 }
 
 // Row is one submission. Its name may hold anything.
 type Row struct {
 	Name   string
-	Folder string // of its results, from the gradebook's
-	Result *harness.Result
+	Folder string          // of its results, from the gradebook's
+	Result *harness.Result // nil where it is not graded yet
 }
+
+// NotYet is the outcome of a submission that is not graded yet.
+const NotYet = "not graded yet"
 
 // Write writes gradebook.csv and gradebook.html into a directory, which it
 // makes. Each appears whole or not at all.
 func (b *Book) Write(dir string) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return fmt.Errorf("writing the gradebook: %w; name a directory that can be made with OUT=dir", err)
+		return next.Errorf("name a directory that can be made with OUT=dir", "writing the gradebook: %w", err)
 	}
 	table, err := b.CSV()
 	if err != nil {
@@ -38,28 +43,73 @@ func (b *Book) Write(dir string) error {
 	if err != nil {
 		return fmt.Errorf("writing the gradebook: %w", err)
 	}
-	if err := report.Replace(filepath.Join(dir, "gradebook.csv"), table); err != nil {
-		return err
+	err = maybe.WriteFile(filepath.Join(dir, "gradebook.csv"), table, 0o644)
+	if err == nil {
+		err = maybe.WriteFile(filepath.Join(dir, "gradebook.html"), page, 0o644)
 	}
-	return report.Replace(filepath.Join(dir, "gradebook.html"), page)
+	if err != nil {
+		return next.Errorf("free some disk space", "writing the gradebook: %w", err)
+	}
+	return nil
 }
 
 // ExitStatus is the command's: 0 where every submission was judged, whatever
 // the verdicts, and 2 where one was not.
 func (b *Book) ExitStatus() int {
 	for _, row := range b.Rows {
-		if row.Result.Outcome == harness.Error {
+		if row.Result == nil || row.Result.Outcome == harness.Error {
 			return 2
 		}
 	}
 	return 0
 }
 
+// maxPoints is what all labs are worth.
+func (b *Book) maxPoints() (points int) {
+	for _, lab := range b.Labs {
+		points += lab.Points()
+	}
+	return points
+}
+
+func (r Row) outcome() string {
+	if r.Result == nil {
+		return NotYet
+	}
+	return string(r.Result.Outcome)
+}
+
+// points are the row's, or "" where they are no grade.
+func (r Row) points() string {
+	if r.Result == nil {
+		return ""
+	}
+	return points(r.Result.Points, r.Result.Outcome)
+}
+
+func points(points int, outcome harness.Outcome) string {
+	if outcome == harness.Error || outcome == "" {
+		return ""
+	}
+	return fmt.Sprint(points)
+}
+
+// labs are the results of a row by the lab's slug.
+func (r Row) labs() map[string]harness.LabResult {
+	all := map[string]harness.LabResult{}
+	if r.Result != nil {
+		for _, lab := range r.Result.Labs {
+			all[lab.Slug] = lab
+		}
+	}
+	return all
+}
+
 // checks are the results of a row by id.
 func (r Row) checks() map[string]harness.CheckResult {
 	all := map[string]harness.CheckResult{}
-	for _, step := range r.Result.Steps {
-		for _, c := range step.Checks {
+	for _, lab := range r.labs() {
+		for _, c := range lab.Checks {
 			all[c.ID] = c
 		}
 	}

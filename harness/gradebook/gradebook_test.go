@@ -19,19 +19,19 @@ import (
 
 var update = flag.Bool("update", false, "write the golden files anew")
 
-var class = []harness.Step{
-	{Slug: "pod", Lab: 1, Title: "A pod", Checks: []harness.Check{
+var class = []harness.Lab{
+	{Slug: "pod", Number: 1, Title: "A pod", Checks: []harness.Check{
 		{ID: "pod.manifest", Desc: "one object, a Pod", Points: 12}, {ID: "pod.running", Desc: "it runs", Points: 8}}},
-	{Slug: "token", Lab: 2, Title: "A call", Checks: []harness.Check{{ID: "token.runs", Desc: "it ends in time", Points: 20}}},
+	{Slug: "token", Number: 2, Title: "A call", Checks: []harness.Check{{ID: "token.runs", Desc: "it ends in time", Points: 20}}},
 	{Slug: "walkthrough", Title: "The story", Checks: []harness.Check{{ID: "walkthrough.cause", Desc: "the binding is the cause"}}},
 }
 
 // row is a submission with an outcome for each check.
 func row(name, folder, got string, outcomes ...harness.Outcome) Row {
 	r := &harness.Result{Submission: name}
-	for _, step := range class {
+	for _, lab := range class {
 		var checks []harness.CheckResult
-		for _, c := range step.Checks {
+		for _, c := range lab.Checks {
 			v := harness.CheckResult{ID: c.ID, Desc: c.Desc, Outcome: outcomes[0], MaxPoints: c.Points, Evidence: []check.Evidence{}}
 			switch outcomes = outcomes[1:]; v.Outcome {
 			case harness.Pass:
@@ -45,7 +45,7 @@ func row(name, folder, got string, outcomes ...harness.Outcome) Row {
 			}
 			checks = append(checks, v)
 		}
-		r.Steps = append(r.Steps, harness.NewStepResult(step, checks, 0))
+		r.Labs = append(r.Labs, harness.NewLabResult(lab, checks, 0))
 	}
 	r.Sum()
 	r.DurationMs = 0
@@ -65,7 +65,7 @@ var attacks = []string{
 
 func sample() *Book {
 	p, f, e, s := harness.Pass, harness.Fail, harness.Error, harness.Skipped
-	b := &Book{Steps: class}
+	b := &Book{Labs: class}
 	b.Rows = append(b.Rows,
 		row("ada.zip", "ada.zip", "", p, p, p, p), row("bob", "bob", "a Deployment", f, s, p, s), row("cyd.tar.gz", "cyd.tar.gz", "the cluster broke", p, e, p, s))
 	for _, attack := range attacks {
@@ -155,12 +155,45 @@ func TestPageHasNothingOfLearners(t *testing.T) {
 	assert.True(t, bytes.Contains(text, []byte(policy)), "only the page's own script runs")
 }
 
+// TestNotGradedYet: a submission whose turn has not come has a row of its own,
+// without an outcome, points or results to open.
+func TestNotGradedYet(t *testing.T) {
+	b := &Book{Labs: class, Rows: []Row{sample().Rows[0], {Name: "dan", Folder: "dan"}}}
+	text, err := b.CSV()
+	require.NoError(t, err)
+	assert.Contains(t, string(text), "dan,not graded yet,,40,,,,,,\n")
+	page, err := b.HTML()
+	require.NoError(t, err)
+	assert.Contains(t, string(page), "2 submissions: 1 passed, 0 not yet, 0 could not be judged, 1 not graded yet.")
+	assert.Contains(t, string(page), `<td class="not-graded-yet">not graded yet</td><td class="points"></td>`)
+	assert.Contains(t, script, `"not-graded-yet": -1`, "it sorts")
+	assert.NotContains(t, string(page), "dan/results.json")
+	assert.Equal(t, 2, b.ExitStatus())
+}
+
+// TestColumnsAreTheCourses: other labs, other columns and totals, also where a
+// result is of fewer labs.
+func TestColumnsAreTheCourses(t *testing.T) {
+	labs := []harness.Lab{class[0], {Slug: "role", Number: 6, Title: "A role", Checks: []harness.Check{{ID: "role.manifest", Points: 30}}},
+		{Slug: "finale", Title: "All of it", Checks: []harness.Check{{ID: "finale.cause"}}}}
+	b := &Book{Labs: labs, Rows: []Row{sample().Rows[0]}}
+	b.Rows[0].Result.Labs[0].Cleanup, b.Rows[0].Result.Notes = "\x1b<b>still there", []string{"<i>lab-7"}
+	text, err := b.CSV()
+	require.NoError(t, err)
+	assert.Equal(t, "submission,outcome,points,max_points,lab-1,lab-6,pod.manifest,pod.running,role.manifest,finale.cause\nada.zip,pass,40,50,20,,pass,pass,,\n", string(text))
+	page, err := b.HTML()
+	require.NoError(t, err)
+	for _, part := range []string{">lab 1</th>", ">lab 6</th>", ">finale</th>", `\x1b&lt;b&gt;still there`, "note: &lt;i&gt;lab-7"} {
+		assert.Contains(t, string(page), part)
+	}
+}
+
 func TestSameVerdictsGiveTheSameBook(t *testing.T) {
 	one, err := sample().HTML()
 	require.NoError(t, err)
 	two := sample()
 	for _, row := range two.Rows {
-		row.Result.DurationMs, row.Result.Steps[0].DurationMs = 99, 99
+		row.Result.DurationMs, row.Result.Labs[0].DurationMs = 99, 99
 		row.Result.StartedAt = row.Result.StartedAt.AddDate(1, 0, 0)
 	}
 	again, err := two.HTML()
@@ -169,7 +202,7 @@ func TestSameVerdictsGiveTheSameBook(t *testing.T) {
 }
 
 func TestExitStatus(t *testing.T) {
-	b := &Book{Steps: class, Rows: []Row{row("a", "a", "", harness.Fail, harness.Skipped, harness.Pass, harness.Skipped)}}
+	b := &Book{Labs: class, Rows: []Row{row("a", "a", "", harness.Fail, harness.Skipped, harness.Pass, harness.Skipped)}}
 	assert.Equal(t, 0, b.ExitStatus())
 	b.Rows = append(b.Rows, row("b", "b", "", harness.Error, harness.Skipped, harness.Pass, harness.Skipped))
 	assert.Equal(t, 2, b.ExitStatus())

@@ -7,6 +7,7 @@ import (
 	"encoding/base64"
 	"fmt"
 	"html/template"
+	"strings"
 
 	"rolecall/harness"
 	"rolecall/harness/check"
@@ -21,14 +22,20 @@ var (
 	//go:embed page.js
 	script string
 
-	pageTemplate = template.Must(template.New("page").Parse(page))
+	pageTemplate = template.Must(template.New("page").Funcs(template.FuncMap{"sign": report.Sign, "name": name}).Parse(page))
 )
 
-// maxCell bounds what the page says of one check, in bytes; all of it stands
-// in the submission's results.json.
+// maxCell bounds what the page says of one check, in bytes; all of it is in the
+// submission's results.json.
 const maxCell = 1500
 
-var signs = map[harness.Outcome]string{harness.Pass: "✓", harness.Fail: "✗", harness.Error: "!", harness.Skipped: "–"}
+// name is a lab in the head of the table.
+func name(lab harness.Lab) string {
+	if lab.Number == 0 {
+		return lab.Slug
+	}
+	return fmt.Sprintf("lab %d", lab.Number)
+}
 
 // view is what the page shows.
 type view struct {
@@ -36,20 +43,19 @@ type view struct {
 	Style  template.CSS
 	Script template.JS
 	Counts string
-	Steps  []harness.Step
+	Labs   []harness.Lab
 	Rows   []rowView
 }
 
 type rowView struct {
-	ID, Name, Folder, Points, Max string
-	Outcome                       harness.Outcome
-	Missing                       string
-	Checks                        []checkView
+	ID, Name, Folder, Outcome, Class, Points, Max, Missing string
+	Asides                                                 []string // beside the verdicts
+	Checks                                                 []checkView
 }
 
 type checkView struct {
-	ID, Check, Desc, Sign, Points, Text string
-	Outcome                             harness.Outcome
+	ID, Check, Desc, Points, Text string
+	Outcome                       harness.Outcome
 }
 
 // HTML is the class as one page that needs nothing else: readable without
@@ -58,41 +64,50 @@ type checkView struct {
 func (b *Book) HTML() ([]byte, error) {
 	v := view{
 		Policy: template.HTMLAttr(fmt.Sprintf(`content="default-src 'none'; style-src '%s'; script-src '%s'; img-src data:; base-uri 'none'; form-action 'none'"`, hash(style), hash(script))),
-		Style:  template.CSS(style), Script: template.JS(script), Steps: b.Steps,
+		Style:  template.CSS(style), Script: template.JS(script), Labs: b.Labs,
 	}
-	count := map[harness.Outcome]int{}
+	count := map[string]int{}
 	for i, row := range b.Rows {
 		v.Rows = append(v.Rows, b.view(i, row))
-		count[row.Result.Outcome]++
+		count[row.outcome()]++
 	}
-	v.Counts = fmt.Sprintf("%d submissions: %d passed, %d not yet, %d could not be judged", len(b.Rows), count[harness.Pass], count[harness.Fail]+count[harness.Skipped], count[harness.Error])
+	v.Counts = fmt.Sprintf("%d submissions: %d passed, %d not yet, %d could not be judged", len(b.Rows),
+		count[string(harness.Pass)], count[string(harness.Fail)]+count[string(harness.Skipped)], count[string(harness.Error)])
+	if waiting := count[NotYet]; waiting > 0 {
+		v.Counts += fmt.Sprintf(", %d %s", waiting, NotYet)
+	}
 	var out bytes.Buffer
 	err := pageTemplate.Execute(&out, v)
 	return out.Bytes(), err
 }
 
 func (b *Book) view(i int, row Row) rowView {
-	r := row.Result
 	v := rowView{
-		ID: fmt.Sprintf("s%d", i+1), Name: report.OneLine(row.Name, 200), Folder: row.Folder,
-		Points: points(r.Points, r.Outcome), Max: fmt.Sprint(r.MaxPoints), Outcome: r.Outcome,
+		ID: fmt.Sprintf("s%d", i+1), Name: report.OneLine(row.Name, 200),
+		Outcome: row.outcome(), Class: strings.ReplaceAll(row.outcome(), " ", "-"), Points: row.points(), Max: fmt.Sprint(b.maxPoints()),
 	}
-	for _, step := range r.Steps {
-		if step.Missing {
-			v.Missing += fmt.Sprintf(" lab-%d", step.Lab)
+	if row.Result != nil {
+		v.Folder, v.Asides = row.Folder, report.Asides(row.Result)
+		for _, lab := range row.Result.Labs {
+			if lab.Missing {
+				v.Missing += " " + lab.Folder()
+			}
 		}
 	}
 	checks := row.checks()
-	for _, step := range b.Steps {
-		for _, defined := range step.Checks {
+	for _, lab := range b.Labs {
+		for _, defined := range lab.Checks {
 			c := checks[defined.ID]
 			text := report.Explain(c)
-			if text == "" {
+			switch {
+			case row.Result == nil:
+				text = NotYet
+			case text == "":
 				text = "nothing more was seen"
 			}
 			v.Checks = append(v.Checks, checkView{
-				ID: v.ID + "-" + defined.ID, Check: defined.ID, Desc: defined.Desc, Outcome: c.Outcome, Sign: signs[c.Outcome],
-				Points: fmt.Sprintf("%d/%d", c.Points, c.MaxPoints), Text: check.Printable(text, maxCell),
+				ID: v.ID + "-" + defined.ID, Check: defined.ID, Desc: defined.Desc, Outcome: c.Outcome,
+				Points: fmt.Sprintf("%d/%d", c.Points, defined.Points), Text: check.Printable(text, maxCell),
 			})
 		}
 	}
