@@ -7,10 +7,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"sync/atomic"
-	"syscall"
 	"testing"
 	"time"
 
@@ -19,6 +17,7 @@ import (
 
 	"rolecall/harness"
 	"rolecall/harness/intake"
+	"rolecall/harness/next"
 	"rolecall/harness/report"
 )
 
@@ -27,9 +26,9 @@ import (
 func TestMain(m *testing.M) {
 	if dir := os.Getenv("ROLECALL_TEST_CLASS"); dir != "" {
 		submissions, _, _ := List(dir)
-		g := &All{Course: Course{Steps: steps}, Out: os.Getenv("ROLECALL_TEST_GRADED"), Workers: 1, Lines: os.Stdout, Budget: Budget{Time: time.Minute},
-			Command: command, Clear: func(context.Context, int) error { return nil }}
-		_, _ = g.Grade(context.Background(), submissions)
+		g := &All{Settings: Settings{Course: harness.Course{Labs: labs()[:1]}, Labs: labs()}, Out: os.Getenv("ROLECALL_TEST_GRADED"), Count: 1, Lines: os.Stdout, Budget: Budget{Time: time.Minute},
+			command: command, clear: func(context.Context, int) error { return nil }}
+		_, _ = g.grade(context.Background(), submissions)
 		os.Exit(0)
 	}
 	if out := os.Getenv("ROLECALL_TEST_OUT"); out != "" {
@@ -64,7 +63,7 @@ func play(from, out string) int {
 	case "killed":
 		_ = exec.Command("kill", "-9", fmt.Sprint(os.Getpid())).Run()
 	}
-	digest, err := intake.Digest(from)
+	digest, err := intake.New(harness.Course{Labs: labs()[:1]}, labs()).Digest(from)
 	_, refused := intake.AsRefusal(err)
 	if err != nil && !refused {
 		return 2
@@ -74,13 +73,13 @@ func play(from, out string) int {
 	if strings.HasPrefix(name, "wrong") || refused {
 		verdict = harness.CheckResult{Outcome: harness.Fail, Got: "wrong"}
 	}
-	r.Steps = all(steps(), verdict)
+	r.Labs = everywhere(labs(), verdict)
 	if verdict.Outcome == harness.Pass {
-		for i := range r.Steps {
-			for j := range r.Steps[i].Checks {
-				r.Steps[i].Checks[j].Points = r.Steps[i].Checks[j].MaxPoints
+		for i := range r.Labs {
+			for j := range r.Labs[i].Checks {
+				r.Labs[i].Checks[j].Points = r.Labs[i].Checks[j].MaxPoints
 			}
-			r.Steps[i] = harness.NewStepResult(steps()[i], r.Steps[i].Checks, 0)
+			r.Labs[i] = harness.NewLabResult(labs()[i], r.Labs[i].Checks, 0)
 		}
 	}
 	r.Sum()
@@ -119,21 +118,21 @@ type grading struct {
 func newGrading(t *testing.T, out string) *grading {
 	g := &grading{lines: &bytes.Buffer{}}
 	g.All = &All{
-		Course: course(t), Out: out, Workers: 2, Lines: g.lines, Budget: Budget{Time: 20 * time.Second, Memory: 300 << 20},
-		Command: func(worker int, s Submission, out string) *exec.Cmd {
+		Settings: settings(t), Out: out, Count: 2, Lines: g.lines, Budget: Budget{Time: 20 * time.Second, Memory: 300 << 20},
+		command: func(worker int, s Submission, out string) *exec.Cmd {
 			g.started.Add(1)
 			return command(worker, s, out)
 		},
-		Clear: func(context.Context, int) error { g.cleared.Add(1); return nil },
+		clear: func(context.Context, int) error { g.cleared.Add(1); return nil },
 	}
 	return g
 }
 
-func (g *grading) grade(t *testing.T, dir string) map[string]*harness.Result {
+func (g *grading) all(t *testing.T, dir string) map[string]*harness.Result {
 	t.Helper()
 	submissions, _, err := List(dir)
 	require.NoError(t, err)
-	book, err := g.Grade(t.Context(), submissions)
+	book, err := g.grade(t.Context(), submissions)
 	require.NoError(t, err)
 	results := map[string]*harness.Result{}
 	for _, row := range book.Rows {
@@ -149,7 +148,7 @@ func TestOneAffectsNoOther(t *testing.T) {
 	dir := class(t, "right-1", "crashes", "floods", "half", "ends", "hogs", "hangs", "killed", "right-2", "wrong-1", "wrong-2")
 	g := newGrading(t, t.TempDir())
 	g.Budget.Time = 5 * time.Second
-	results := g.grade(t, dir)
+	results := g.all(t, dir)
 	for name, want := range map[string]harness.Outcome{
 		"right-1": harness.Pass, "right-2": harness.Pass, "floods": harness.Pass, "wrong-1": harness.Fail, "wrong-2": harness.Fail,
 		"crashes": harness.Error, "half": harness.Error, "ends": harness.Error, "hogs": harness.Error, "hangs": harness.Error, "killed": harness.Error,
@@ -160,13 +159,13 @@ func TestOneAffectsNoOther(t *testing.T) {
 		"crashes": "without a result", "half": "without a result", "ends": "without a result", "killed": "signal: killed",
 		"hogs": "MiB of memory", "hangs": "longer than 5s",
 	} {
-		assert.Contains(t, results[name].Steps[0].Checks[0].Error, says, name)
+		assert.Contains(t, results[name].Labs[0].Checks[0].Error, says, name)
 		assert.Zero(t, results[name].Points)
 	}
 	info, err := os.Stat(filepath.Join(g.Out, "submissions/floods/log.txt"))
 	require.NoError(t, err)
 	assert.LessOrEqual(t, info.Size(), int64(maxLog))
-	assert.EqualValues(t, g.Workers, g.cleared.Load())
+	assert.EqualValues(t, g.Count, g.cleared.Load())
 	log, err := os.ReadFile(filepath.Join(g.Out, "submissions/hangs/log.txt"))
 	require.NoError(t, err)
 	var child int
@@ -188,7 +187,7 @@ func TestAgainGradesWhatIsLeft(t *testing.T) {
 	started := func(change func(g *grading)) int64 {
 		g := newGrading(t, out)
 		change(g)
-		g.grade(t, dir)
+		g.all(t, dir)
 		return g.started.Load()
 	}
 	nothing := func(*grading) {}
@@ -217,42 +216,20 @@ func TestStoppedGoesOn(t *testing.T) {
 	g := newGrading(t, out)
 	ctx, stop := context.WithTimeout(t.Context(), 2*time.Second)
 	defer stop()
-	book, err := g.Grade(ctx, submissions)
+	book, err := g.grade(ctx, submissions)
 	require.NoError(t, err)
 	assert.Equal(t, 2, book.ExitStatus())
-	assert.Contains(t, book.Rows[4].Result.Steps[0].Checks[0].Error, "interrupted")
+	assert.Nil(t, book.Rows[4].Result, "not graded yet")
 	assert.NoFileExists(t, filepath.Join(out, "submissions/z-1/results.json"))
-	assert.EqualValues(t, g.Workers, g.cleared.Load())
+	assert.EqualValues(t, g.Count, g.cleared.Load())
 
 	require.NoError(t, os.RemoveAll(filepath.Join(dir, "hangs-1")))
 	require.NoError(t, os.RemoveAll(filepath.Join(dir, "hangs-2")))
 	again := newGrading(t, out)
-	results := again.grade(t, dir)
+	results := again.all(t, dir)
 	assert.EqualValues(t, 1, again.started.Load())
 	assert.Equal(t, harness.Pass, results["z-1"].Outcome)
 	assert.Contains(t, again.lines.String(), "graded before: 2 of 3")
-}
-
-// TestKilledTakesItsProcessesAlong kills the one that grades a folder: the
-// process that grades a submission is asked to end.
-func TestKilledTakesItsProcessesAlong(t *testing.T) {
-	if runtime.GOOS != "linux" {
-		t.Skip("only Linux ends processes with the one that started them")
-	}
-	out := t.TempDir()
-	parent := exec.Command(os.Args[0])
-	parent.Env = append(os.Environ(), "ROLECALL_TEST_CLASS="+class(t, "hangs"), "ROLECALL_TEST_GRADED="+out)
-	require.NoError(t, parent.Start())
-	var child, self int
-	require.Eventually(t, func() bool {
-		log, err := os.ReadFile(filepath.Join(out, "submissions/hangs/log.txt"))
-		n, _ := fmt.Sscanf(string(log), "child %d of %d", &child, &self)
-		return err == nil && n == 2
-	}, 20*time.Second, 20*time.Millisecond)
-	t.Cleanup(func() { _ = syscall.Kill(child, syscall.SIGKILL) })
-	require.NoError(t, parent.Process.Kill())
-	_ = parent.Wait()
-	assert.Eventually(t, func() bool { return !runs(self) }, 10*time.Second, 20*time.Millisecond)
 }
 
 // TestSameFolderSameGradebook grades a class twice, with other workers.
@@ -261,8 +238,8 @@ func TestSameFolderSameGradebook(t *testing.T) {
 	var books []string
 	for _, workers := range []int{1, 3} {
 		g := newGrading(t, t.TempDir())
-		g.Workers = workers
-		g.grade(t, dir)
+		g.Count = workers
+		g.all(t, dir)
 		for _, name := range []string{"gradebook.csv", "gradebook.html"} {
 			text, err := os.ReadFile(filepath.Join(g.Out, name))
 			require.NoError(t, err)
@@ -290,7 +267,8 @@ func TestList(t *testing.T) {
 	assert.Equal(t, "bob", submissions[len(submissions)-3].Folder)
 
 	_, _, err = List(t.TempDir())
-	assert.ErrorContains(t, err, "SUBMISSIONS=dir")
+	assert.ErrorContains(t, err, "neither directories nor archives")
+	assert.Equal(t, "name another one with SUBMISSIONS=dir", next.Of(err))
 }
 
 func TestFoldersOfOddNamesStayApart(t *testing.T) {
@@ -306,12 +284,12 @@ func TestFoldersOfOddNamesStayApart(t *testing.T) {
 
 func TestEstimate(t *testing.T) {
 	now := time.Now()
-	r := &running{total: 100, done: 30, before: 10, began: now.Add(-40 * time.Second)}
-	assert.Equal(t, 140*time.Second, r.left(now))
+	r := &tally{total: 100, done: 30, before: 10, began: now.Add(-40 * time.Second)}
+	assert.Equal(t, 140*time.Second, r.remaining(now))
 }
 
-func TestWorkers(t *testing.T) {
-	assert.GreaterOrEqual(t, Workers(), 1)
+func TestCapacity(t *testing.T) {
+	assert.GreaterOrEqual(t, Capacity(), 1)
 }
 
 func TestVersionNamesThisProgram(t *testing.T) {

@@ -12,6 +12,7 @@ import (
 	"syscall"
 	"time"
 
+	"rolecall/harness/next"
 	"rolecall/harness/process"
 )
 
@@ -24,21 +25,21 @@ type Budget struct {
 const (
 	look    = 500 * time.Millisecond // how often memory is looked at
 	goodbye = 30 * time.Second       // for a process that is asked to end
-	maxLog  = 1 << 20                // bytes of a process's words that are kept
+	maxLog  = 1 << 20                // bytes of a process's output that are kept
 )
 
-// run runs a process within the budget. Its words go to a file. An error says
+// run runs a process within the budget. Its output goes to a file. An error says
 // that it crashed or was ended; an exit status that rolecall itself gives is
 // none.
 func (b Budget) run(ctx context.Context, cmd *exec.Cmd, logFile string) error {
 	log, err := os.Create(logFile)
 	if err != nil {
-		return fmt.Errorf("grading: %w; free some disk space", err)
+		return next.Errorf("free some disk space", "grading: %w", err)
 	}
 	defer log.Close()
 	words := &limited{to: log, room: maxLog}
 	cmd.Stdout, cmd.Stderr = words, words
-	cmd.WaitDelay = time.Second // for what it left running with its words
+	cmd.WaitDelay = time.Second // for what it left running with its output
 
 	ctx, cancel := context.WithTimeout(ctx, b.Time)
 	defer cancel()
@@ -54,13 +55,13 @@ func (b Budget) run(ctx context.Context, cmd *exec.Cmd, logFile string) error {
 	var exit *exec.ExitError
 	switch {
 	case b.Memory > 0 && used > b.Memory:
-		return fmt.Errorf("grading: it took %d MiB of memory, and %d MiB are allowed; look at the submission, or allow more with MEMORY=", used>>20, b.Memory>>20)
+		return next.Errorf("look at the submission, or allow more with MEMORY=", "grading: it took %d MiB of memory, and %d MiB are allowed", used>>20, b.Memory>>20)
 	case errors.Is(ctx.Err(), context.DeadlineExceeded):
-		return fmt.Errorf("grading: it took longer than %s; look at the submission, or allow more with TIME=", b.Time)
+		return next.Errorf("look at the submission, or allow more with TIME=", "grading: it took longer than %s", b.Time)
 	case err == nil, errors.As(err, &exit) && exit.ExitCode() >= 0 && exit.ExitCode() <= 2:
 		return nil
 	}
-	return fmt.Errorf("grading: the process ended with %w; its words are in %s", err, logFile)
+	return fmt.Errorf("grading: the process ended with %w; its output is in %s", err, logFile)
 }
 
 // watch waits for a process's end. It asks it to end when ctx is over, and

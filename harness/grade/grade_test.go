@@ -18,18 +18,20 @@ import (
 	"rolecall/harness/report"
 )
 
-func steps() []harness.Step {
-	return []harness.Step{
-		{Slug: "pod", Lab: 1, Title: "A pod", Checks: []harness.Check{{ID: "pod.manifest", Points: 12}, {ID: "pod.running", Points: 8, Needs: []string{"pod.manifest"}}}},
+func labs() []harness.Lab {
+	return []harness.Lab{
+		{Slug: "pod", Number: 1, Title: "A pod", Checks: []harness.Check{{ID: "pod.manifest", Points: 12}, {ID: "pod.running", Points: 8, Needs: []string{"pod.manifest"}}}},
 		{Slug: "walkthrough", Title: "The story", Checks: []harness.Check{{ID: "walkthrough.cause"}}},
 	}
 }
 
-func course(t *testing.T) Course {
+func settings(t *testing.T) Settings {
 	t.Helper()
 	key, err := evidence.OwnKey(t.TempDir())
 	require.NoError(t, err)
-	return Course{Steps: steps, Version: "v1", Key: key, Formats: report.Formats[:1]}
+	formats, err := report.ParseFormats("junit", os.Getenv)
+	require.NoError(t, err)
+	return Settings{Course: harness.Course{Labs: labs()[:1]}, Labs: labs(), Version: "v1", Key: key, Formats: formats, Home: t.TempDir()}
 }
 
 // broken is a cluster that does not come up.
@@ -49,15 +51,25 @@ func (b *broken) Up(ctx context.Context) error {
 	return b.err
 }
 func (b *broken) Config() *rest.Config           { return &rest.Config{} }
-func (b *broken) Namespaces() cluster.Namespaces { return cluster.Ours }
-func (b *broken) Down(context.Context) error     { b.down++; return nil }
-func (b *broken) Baseline() ([]inventory.Object, error) {
-	return nil, errors.New("it has forgotten")
+func (b *broken) Namespaces() cluster.Namespaces { return nil }
+func (b *broken) Name() string                   { return "one" }
+func (b *broken) Provider() string               { return "fake" }
+func (b *broken) Leave(context.Context) error    { return nil }
+func (b *broken) Reset(context.Context, func(inventory.Object)) error {
+	return errors.New("it has forgotten")
 }
+func (b *broken) Down(context.Context) error         { b.down++; return nil }
 func (b *broken) Logs(context.Context, string) error { return nil }
 
 func grader(t *testing.T, lab cluster.Owned) *Grader {
-	return &Grader{Course: course(t), Cluster: lab, Kind: "fake", Place: filepath.Join(t.TempDir(), "grading", "one")}
+	temp := t.TempDir()
+	t.Setenv("TMPDIR", temp)
+	t.Cleanup(func() {
+		left, err := os.ReadDir(temp)
+		assert.NoError(t, err)
+		assert.Empty(t, left, "the submission's folder goes, whatever happened")
+	})
+	return &Grader{Settings: settings(t), Cluster: lab}
 }
 
 func submission(t *testing.T) string {
@@ -79,12 +91,12 @@ func TestRefusedIsTheirs(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, harness.Fail, result.Outcome)
 	assert.Equal(t, []int{0, 20}, []int{result.Points, result.MaxPoints})
-	assert.Contains(t, result.Steps[0].Checks[0].Got, "the archive is broken")
+	assert.Contains(t, result.Labs[0].Checks[0].Got, "the archive is broken")
 	assert.Zero(t, lab.ups)
 	written, err := report.Read(filepath.Join(out, "results.json"))
 	require.NoError(t, err)
 	assert.Equal(t, result, written)
-	_, err = evidence.Verify(out, g.Key, steps())
+	_, err = evidence.Verify(out, g.Key, labs())
 	assert.NoError(t, err)
 	assert.FileExists(t, filepath.Join(out, "junit.xml"))
 }
@@ -98,12 +110,11 @@ func TestBrokenClusterIsOurs(t *testing.T) {
 	result, err := g.Grade(t.Context(), submission(t), out)
 	require.NoError(t, err)
 	assert.Equal(t, 2, result.ExitStatus())
-	for _, c := range result.Steps[0].Checks {
+	for _, c := range result.Labs[0].Checks {
 		assert.Equal(t, harness.Error, c.Outcome)
 		assert.Contains(t, c.Error, "disk is full")
 	}
 	assert.Equal(t, 2, lab.down, "before, and after")
-	assert.NoDirExists(t, g.Place)
 	assert.NotEmpty(t, result.Digest)
 	assert.FileExists(t, filepath.Join(out, "results.json"))
 }
@@ -124,7 +135,6 @@ func TestInterruptedIsNoResult(t *testing.T) {
 	_, err := g.Grade(ctx, submission(t), out)
 	assert.ErrorContains(t, err, "interrupted")
 	assert.Equal(t, 2, lab.down)
-	assert.NoDirExists(t, g.Place)
 	assert.NoFileExists(t, filepath.Join(out, "results.json"))
 }
 
@@ -134,8 +144,11 @@ func TestKeptClusterThatCannotBeVerifiedIsReplaced(t *testing.T) {
 	lab := &broken{}
 	g := grader(t, lab)
 	g.Keep = true
-	require.NoError(t, g.enter(t.Context()))
-	assert.Equal(t, []int{2, 1}, []int{lab.ups, lab.down})
-	require.NoError(t, g.leave(t.Context()))
-	assert.Equal(t, 1, lab.down, "it is kept for the next one")
+	var said []string
+	g.Say = func(line string) { said = append(said, line) }
+	result, err := g.Grade(t.Context(), submission(t), t.TempDir())
+	require.NoError(t, err)
+	assert.Equal(t, harness.Error, result.Outcome, "it cannot be connected to")
+	assert.Equal(t, []int{2, 1}, []int{lab.ups, lab.down}, "it is kept for the next one")
+	assert.Equal(t, []string{"replacing the cluster one: it has forgotten"}, said)
 }

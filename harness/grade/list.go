@@ -3,18 +3,18 @@ package grade
 import (
 	"crypto/sha256"
 	"encoding/hex"
-	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
 
 	"rolecall/harness/intake"
+	"rolecall/harness/next"
 )
 
 // Submission is one of a folder of them.
 type Submission struct {
-	Name   string // as it stands in the folder; it may hold anything
+	Name   string // as in the folder; it may hold anything
 	Path   string
 	Folder string // for its results: a name that is safe everywhere
 }
@@ -24,7 +24,7 @@ type Submission struct {
 func List(dir string) (submissions []Submission, others []string, err error) {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
-		return nil, nil, fmt.Errorf("opening the folder of submissions: %w; name one with SUBMISSIONS=dir", err)
+		return nil, nil, next.Errorf("name one with SUBMISSIONS=dir", "opening the folder of submissions: %w", err)
 	}
 	for _, entry := range entries {
 		name := entry.Name()
@@ -37,7 +37,7 @@ func List(dir string) (submissions []Submission, others []string, err error) {
 		}
 	}
 	if len(submissions) == 0 {
-		return nil, others, fmt.Errorf("opening the folder of submissions: %s holds neither directories nor archives; name another one with SUBMISSIONS=dir", dir)
+		return nil, others, next.Errorf("name another one with SUBMISSIONS=dir", "opening the folder of submissions: %s holds neither directories nor archives", dir)
 	}
 	return submissions, others, nil
 }

@@ -56,6 +56,8 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case path == "/version":
 		answer = map[string]string{"gitVersion": "v1.37.2"}
 		s.saw(auditv1.Event{AuditID: types.UID("mark-" + r.URL.RawQuery), RequestURI: r.RequestURI})
+	case path == "/api/v1":
+		answer = metav1.APIResourceList{GroupVersion: "v1", APIResources: []metav1.APIResource{{Name: "pods", Kind: "Pod", Namespaced: true, Verbs: metav1.Verbs{"list", "delete"}}}}
 	case r.URL.Query().Get("sendInitialEvents") != "":
 		w.WriteHeader(http.StatusUnprocessableEntity) // clients then list first, as with older servers
 		answer = metav1.Status{Status: metav1.StatusFailure, Reason: metav1.StatusReasonInvalid, Code: http.StatusUnprocessableEntity}
@@ -68,7 +70,7 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusCreated)
 		answer = s.create(r)
 	default: // an empty list, a deletion, a refusal
-		answer = map[string]any{"metadata": map[string]string{"resourceVersion": "1"}, "items": []any{}, "status": map[string]bool{"allowed": false}}
+		answer = map[string]any{"apiVersion": "v1", "kind": "PodList", "metadata": map[string]string{"resourceVersion": "1"}, "items": []any{}, "status": map[string]bool{"allowed": false}}
 		if r.Method == http.MethodDelete {
 			answer = metav1.Status{Status: metav1.StatusSuccess}
 		}
@@ -127,13 +129,17 @@ func (p *played) Up(context.Context) error { p.ups++; return nil }
 func (p *played) Config() *rest.Config {
 	return &rest.Config{Host: p.URL, QPS: -1, ContentConfig: rest.ContentConfig{ContentType: "application/json"}}
 }
-func (p *played) Namespaces() cluster.Namespaces                  { return cluster.Ours }
+func (p *played) Namespaces() cluster.Namespaces {
+	return cluster.Namespaces{{Role: "home", Name: "default"}}
+}
+func (p *played) Name() string                                    { return "one" }
+func (p *played) Provider() string                                { return "fake" }
 func (p *played) Down(context.Context) error                      { p.downs++; return nil }
 func (p *played) Logs(context.Context, string) error              { return nil }
 func (p *played) AuditLog(context.Context) (io.ReadCloser, error) { return p.log, nil }
 
-// stepsOn are a lab whose pod calls, and one that was not handed in.
-func stepsOn(p *played) []harness.Step {
+// labsOn are a lab whose pod calls, and one that was not handed in.
+func labsOn(p *played) []harness.Lab {
 	calls := func(ctx context.Context, e *check.Env) error {
 		pod, err := e.Client.CoreV1().Pods("default").Create(ctx, &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "caller"}}, metav1.CreateOptions{})
 		if err != nil {
@@ -154,37 +160,29 @@ func stepsOn(p *played) []harness.Step {
 	fails := func(context.Context, *check.Env) error {
 		return &check.Failure{Want: "a file", Got: "no such file", Hint: "Write it."}
 	}
-	return []harness.Step{
-		{Slug: "pod", Lab: 1, Title: "A pod", Checks: []harness.Check{{ID: "pod.calls", Points: 20, Run: calls}}},
-		{Slug: "token", Lab: 2, Title: "A call", Checks: []harness.Check{{ID: "token.runs", Points: 20, Run: fails}}},
+	return []harness.Lab{
+		{Slug: "pod", Number: 1, Title: "A pod", Checks: []harness.Check{{ID: "pod.calls", Points: 20, Run: calls}}},
+		{Slug: "token", Number: 2, Title: "A call", Checks: []harness.Check{{ID: "token.runs", Points: 20, Run: fails}}},
 	}
 }
-
-// deaf is an Observer that hears nothing.
-type deaf struct{}
-
-func (deaf) StepBegins(harness.Step)       {}
-func (deaf) CheckBegins(harness.Check)     {}
-func (deaf) CheckEnds(harness.CheckResult) {}
-func (deaf) StepEnds(harness.StepResult)   {}
 
 // TestGradeKeepsWhatVerdictsRestOn grades on an API server that is played:
 // the result, the formats and the evidence agree, and the cluster goes.
 func TestGradeKeepsWhatVerdictsRestOn(t *testing.T) {
 	p := &played{server: newServer(t)}
 	g := grader(t, p)
-	g.Observer, g.Steps = deaf{}, func() []harness.Step { return stepsOn(p) }
+	g.Labs = labsOn(p)
+	g.Course.Labs = labsOn(p)
 	out := t.TempDir()
 	result, err := g.Grade(t.Context(), submission(t), out)
 	require.NoError(t, err)
-	require.Equal(t, harness.Fail, result.Outcome, "%+v", result.Steps)
+	require.Equal(t, harness.Fail, result.Outcome, "%+v", result.Labs)
 	assert.Equal(t, []int{20, 40}, []int{result.Points, result.MaxPoints})
-	assert.Equal(t, []bool{false, true}, []bool{result.Steps[0].Missing, result.Steps[1].Missing}, "lab 2 was not handed in")
-	assert.Equal(t, harness.ClusterFacts{Kind: "fake", Kubernetes: "v1.37.2", AuditLog: true}, result.Cluster)
+	assert.Equal(t, []bool{false, true}, []bool{result.Labs[0].Missing, result.Labs[1].Missing}, "lab 2 was not handed in")
+	assert.Equal(t, harness.ClusterFacts{Provider: "fake", Kubernetes: "v1.37.2", AuditLog: true}, result.Cluster)
 	assert.Equal(t, []int{1, 2}, []int{p.ups, p.downs})
-	assert.NoDirExists(t, g.Place)
 
-	v, err := evidence.Verify(out, g.Key, stepsOn(p))
+	v, err := evidence.Verify(out, g.Key, labsOn(p))
 	require.NoError(t, err)
 	assert.Equal(t, []int{1, 1, 20}, []int{v.Requests, v.Pods, v.Result.Points})
 	assert.Equal(t, result.Digest, v.Manifest.Digest)

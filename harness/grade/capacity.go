@@ -2,13 +2,13 @@ package grade
 
 import "runtime"
 
-// needs is the memory that grading one submission takes as a rule: a cluster,
+// needs is the memory that grading one submission usually takes: a cluster,
 // and now and then a compiler.
 const needs = 1536 << 20
 
-// Workers is how many submissions this machine can grade at a time: half as
+// Capacity is how many submissions this machine can grade at a time: half as
 // many again as it has processors, for a third of grading is waiting.
-func Workers() int {
+func Capacity() int {
 	workers := (3*runtime.NumCPU() + 1) / 2
 	if free := freeMemory(); free > 0 {
 		workers = min(workers, int(free/needs))

@@ -10,8 +10,8 @@ import (
 	"rolecall/harness/report"
 )
 
-// running is how far grading a folder is.
-type running struct {
+// tally is how far grading a folder is.
+type tally struct {
 	all  *All
 	task *progress.Task
 
@@ -24,7 +24,7 @@ type running struct {
 }
 
 // end notes a submission's result; nil where it was interrupted.
-func (r *running) end(i int, s Submission, result *harness.Result) {
+func (r *tally) end(i int, s Submission, result *harness.Result) {
 	if result == nil {
 		return
 	}
@@ -37,11 +37,11 @@ func (r *running) end(i int, s Submission, result *harness.Result) {
 		points = "-"
 	}
 	fmt.Fprintf(r.all.Lines, "%*d/%d  %-5s  %7s  %s\n", len(fmt.Sprint(r.total)), r.done, r.total, result.Outcome, points, report.OneLine(s.Name, 100))
-	r.task.Update(fmt.Sprintf("%d of %d, about %s left", r.done, r.total, r.left(time.Now())))
+	r.task.Update(fmt.Sprintf("%d of %d, about %s left", r.done, r.total, r.remaining(time.Now())))
 }
 
-// left is how long the rest takes if it goes on as until now.
-func (r *running) left(now time.Time) time.Duration {
+// remaining estimates the time left at the current rate.
+func (r *tally) remaining(now time.Time) time.Duration {
 	each := now.Sub(r.began) / time.Duration(r.done-r.before)
 	return (each * time.Duration(r.total-r.done)).Round(time.Second)
 }

@@ -1,0 +1,79 @@
+package grade
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+
+	"rolecall/harness/cluster"
+	"rolecall/harness/next"
+)
+
+// Workers are processes of this program that grade one submission each, and
+// what they have for it: a cluster and a folder for temporary files.
+type Workers struct {
+	Program   string           // the executable
+	Arguments []string         // of its command that grades one submission, beyond those that a worker adds
+	Provider  cluster.Provider // of the workers' clusters
+	Keep      bool             // the clusters, from one submission to the next
+	Home      string           // rolecall's folder
+	Name      string           // beginning of the names of what workers have
+}
+
+// command is a process that grades a submission into out. It is the command
+// grade with these flags, and those in Arguments.
+func (w Workers) command(worker int, s Submission, out string) *exec.Cmd {
+	args := []string{
+		"grade", "--submission=" + s.Path, "--out=" + out, "--home=" + w.Home,
+		"--cluster=" + w.Provider.Name(), "--name=" + w.name(worker),
+	}
+	if w.Keep {
+		args = append(args, "--keep")
+	}
+	cmd := exec.Command(w.Program, append(args, w.Arguments...)...)
+	cmd.Env = append(os.Environ(), "TMPDIR="+w.temporary(worker)) // what a killed compiler leaves goes with the rest
+	return cmd
+}
+
+// name names what a worker has.
+func (w Workers) name(worker int) string { return fmt.Sprintf("%s-%d", w.Name, worker+1) }
+
+// temporary is a worker's folder for temporary files.
+func (w Workers) temporary(worker int) string {
+	return filepath.Join(w.Home, "grading", w.name(worker)+"-tmp")
+}
+
+// prepare makes the workers' folders, and deletes what an earlier run with more
+// of them left when it was killed.
+func (w Workers) prepare(ctx context.Context, count int) error {
+	for worker := range count {
+		if err := os.MkdirAll(w.temporary(worker), 0o700); err != nil {
+			return next.Errorf("free some disk space", "making a worker's folder: %w", err)
+		}
+	}
+	for worker := count; ; worker++ {
+		if _, err := os.Stat(w.temporary(worker)); err != nil {
+			return nil
+		}
+		if err := w.clear(ctx, worker); err != nil {
+			return err
+		}
+	}
+}
+
+// clear deletes what a worker's processes left, also those that were killed.
+func (w Workers) clear(ctx context.Context, worker int) error {
+	c, ours := w.Provider.Cluster(ClusterName(w.name(worker))).(cluster.Owned)
+	if !ours {
+		return fmt.Errorf("grading: %s clusters are not rolecall's own", w.Provider.Name())
+	}
+	release, err := cluster.Lock(ctx, w.Home, c, func(string) {})
+	if err != nil {
+		return err
+	}
+	defer release()
+	return errors.Join(c.Down(ctx), os.RemoveAll(w.temporary(worker)))
+}
