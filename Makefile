@@ -1,127 +1,180 @@
-# The front of the lab harness. Type make to see what there is.
+# The front of the lab harness. Run make to see what there is.
 
 # ---- What you may set ------------------------------------------------------
 
-CLUSTER    ?= auto#   auto, kind, embedded, existing (then CONTEXT=name, KUBECONFIG=file)
-SUBMISSION ?= work#   the learner's directory
-RESULTS    ?=#        a directory for results.json and junit.xml
-NAME       ?= rolecall#  the cluster's name
-CONTEXT    ?=#        with CLUSTER=existing: the context to work in
-YES        ?=#        1 answers yes to questions
-ARGS       ?=#        for make kubectl, such as ARGS="get pods"
-TESTFLAGS  ?=#        for go test, such as -v
-BESIDE     ?=#        make test, make bench: a second kind of cluster, where each check must end the same
-OUT        ?=#        grading: the directory for results, evidence and gradebook
-FORMATS    ?=#        grading: some of junit,gradescope,classroom50,prairielearn,markdown,annotations
-SUBMISSIONS ?=#       grade-all: the directory that holds them
-WORKERS    ?=#        grade-all: how many at a time; by default as many as this machine can
-TIME       ?=#        grade-all: what one submission may take, such as 15m
-MEMORY     ?=#        grade-all: the memory that grading one may take, in MiB
-KEY        ?=#        grading: the ed25519 key for evidence, instead of one in rolecall's home
+CLUSTER     ?=#           auto (the default), kind, embedded, existing (then CONTEXT=name, KUBECONFIG=file)
+NAME        ?=#           the cluster's name, instead of rolecall
+CONTEXT     ?=#           with CLUSTER=existing: the context to work in
+SUBMISSION  ?=#           the learner's directory, instead of work
+LABS        ?=#           which labs: 1-3,5, the name of a part, or all
+RESULTS     ?=#           a directory for results.json and junit.xml
+YES         ?=#           1 answers yes to questions
+ARGS        ?=#           for make kubectl, such as ARGS="get pods"
+OUT         ?=#           the directory for logs, or for results, evidence and gradebook
+FORMATS     ?=#           grading: some of junit,gradescope,classroom50,prairielearn,markdown,annotations
+SUBMISSIONS ?=#           grade-all: the directory that holds them
+WORKERS     ?=#           grade-all: how many at a time; by default as many as this machine can
+TIME        ?=#           grade-all: how long one submission may take, such as 15m
+MEMORY      ?=#           grade-all: how much memory grading one may take, in MiB
+KEY         ?=#           grading: the ed25519 key for evidence, instead of one in rolecall's home
+TESTFLAGS   ?=#           for go test, such as -v
+BESIDE      ?=#           make test, make bench: a second provider, whose verdicts must be the same
 
-# ---- What follows ----------------------------------------------------------
+# ---- What there is ---------------------------------------------------------
 
-MAKEFLAGS += --no-builtin-rules # which would be tried for each source file
-rolecall := bin/rolecall
-flags     = -cluster "$(strip $(CLUSTER))" -name "$(strip $(NAME))" $(if $(strip $(CONTEXT)),-context "$(strip $(CONTEXT))" -kubeconfig "$(KUBECONFIG)") $(if $(YES),-yes)
-grade     = $(flags) -submission "$(strip $(SUBMISSION))" $(if $(strip $(RESULTS)),-results "$(strip $(RESULTS))")
-suite     = -cluster "$(strip $(CLUSTER))" -name "$(strip $(NAME))" $(if $(strip $(BESIDE)),-beside $(strip $(BESIDE)))
-course    = $(flags) -out "$(strip $(OUT))" $(if $(strip $(FORMATS)),-formats "$(strip $(FORMATS))") $(if $(strip $(KEY)),-key "$(strip $(KEY))")
-machine  := harness/cluster/embedded/_machine
-sources  := $(shell find . -name '*.go' -not -path './.*' -not -path './work/*') go.mod go.sum $(shell find manifests labs $(machine) -type f -not -name '*.go')
-tested    = $(shell go list ./... 2>/dev/null | grep -v '/labs$$')
-packages := ./...
-staticcheck := honnef.co/go/tools/cmd/staticcheck@v0.8.2
-revive      := github.com/mgechev/revive@v1.17.0
-actionlint  := github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
+rolecall   := bin/rolecall
+folders    := $(patsubst labs/%/README.md,%,$(wildcard labs/*/README.md))
+course     := $(filter-out lab-%,$(folders))
+numbers    := $(foreach folder,$(filter lab-%,$(folders)),$(word 2,$(subst -, ,$(folder))))
+labs       := $(sort $(numbers:%=lab-%) $(filter lab-%,$(MAKECMDGOALS)))
+solutions  := $(sort $(numbers:%=solution-%) $(filter solution-%,$(MAKECMDGOALS)))
+restarts   := $(sort $(numbers:%=restart-%) $(filter restart-%,$(MAKECMDGOALS)))
+users      := help $(labs) $(solutions) $(restarts) $(course) demo grade grade-all verify-evidence \
+	up down status reset kubectl shell logs doctor clean
+developers := unit test test-all verify bench
+unknown    := $(filter-out $(users) $(developers) $(rolecall),$(MAKECMDGOALS))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo lab-1 lab-2 lab-3 lab-4 lab-5 walkthrough solution-1 solution-2 solution-3 solution-4 solution-5 \
-	grade grade-all verify-evidence reset up down status kubectl shell doctor test unit verify bench clean
+.PHONY: $(users) $(developers) $(unknown)
+
+# A user reads what rolecall says, and no line of make's. make adds "*** Error"
+# when a recipe fails, but not in question mode: there only lines marked + run,
+# and make itself ends with status 1 when one of them does. The command ends with
+# 0 or 1 then. A dry run and developers' targets are make's as usual.
+dry := $(findstring n,$(firstword -$(MAKEFLAGS)))
+ifeq (,$(dry)$(filter $(developers) $(rolecall),$(MAKECMDGOALS)))
+MAKEFLAGS += -q
+export ROLECALL_CALLER := make
+do := +
+endif
+do += @
+MAKEFLAGS += --no-builtin-rules # which would be tried for each source file
+unexport MAKEFLAGS
+
+owned   = $(if $(strip $(CLUSTER)),--cluster "$(strip $(CLUSTER))") $(if $(strip $(NAME)),--name "$(strip $(NAME))")
+any     = $(owned) $(if $(strip $(CONTEXT)),--context "$(strip $(CONTEXT))" --kubeconfig "$(KUBECONFIG)")
+files   = $(if $(strip $(SUBMISSION)),--submission "$(strip $(SUBMISSION))")
+chosen  = $(if $(strip $(LABS)),--labs "$(strip $(LABS))")
+results = $(if $(strip $(RESULTS)),--results "$(strip $(RESULTS))")
+yes     = $(if $(strip $(YES)),--yes)
+key     = --out "$(strip $(OUT))" $(if $(strip $(KEY)),--key "$(strip $(KEY))")
+grading = $(owned) $(chosen) $(key) $(if $(strip $(FORMATS)),--formats "$(strip $(FORMATS))")
+limits  = $(if $(strip $(WORKERS)),--workers $(WORKERS)) $(if $(strip $(TIME)),--time $(TIME)) $(if $(strip $(MEMORY)),--memory $(MEMORY))
+suite   = $(owned) $(if $(strip $(BESIDE)),--beside $(strip $(BESIDE)))
 
 ## For learners
 
 help: ## this list
-	@awk '/^## /{printf "\n%s\n", substr($$0, 4)} /^[a-z][a-z0-9 -]*:.*## /{split($$0, a, ":.*## "); sub(/-1 .*-5/, "-1 to 5", a[1]); printf "  make %-15s %s\n", a[1], a[2]}' $(MAKEFILE_LIST)
-	@printf '\nVariables: CLUSTER=auto|kind|embedded|existing  SUBMISSION=dir  RESULTS=dir  NAME=cluster  CONTEXT=name\n'
+	$(do)awk -v course=$(course) '/^## /{printf "\n%s\n", substr($$0, 4)} /^[$$a-z].*: .*## /{split($$0, a, ":.*## "); sub(/\$$\(course\)/, course, a[1]); gsub(/^\$$\(|s\)$$/, "", a[1]); if (a[1] ~ /^(lab|solution|restart)$$/) a[1] = a[1] "-N"; printf "  make %-16s %s\n", a[1], a[2]}' Makefile
+	$(do)printf '\nVariables: CLUSTER=auto|kind|embedded|existing  NAME=cluster  SUBMISSION=dir  RESULTS=dir  (all: see Makefile)\n'
 
-lab-1 lab-2 lab-3 lab-4 lab-5: $(rolecall) ## check one lab; the first time, get its starter
-	@$(rolecall) lab $(@:lab-%=%) $(grade)
+$(labs): $(rolecall) ## check lab N; the first time, get its starter
+	$(do)exec $(rolecall) lab $(@:lab-%=%) $(any) $(files) $(results)
 
-walkthrough: $(rolecall) ## check all five labs, then the walkthrough as one story
-	@$(rolecall) walkthrough $(grade)
+$(course): $(rolecall) ## check all labs and the story that they tell together
+	$(do)exec $(rolecall) $@ $(any) $(files) $(chosen) $(results)
 
-solution-1 solution-2 solution-3 solution-4 solution-5: $(rolecall) ## show a reference solution, after asking
-	@$(rolecall) solution $(@:solution-%=%) $(flags)
+demo: $(rolecall) ## the same with the reference solutions
+	$(do)exec $(rolecall) demo $(any) $(chosen) $(results)
 
-demo: $(rolecall) ## the whole walkthrough on the reference solutions
-	@$(rolecall) demo $(grade)
+$(solutions): $(rolecall) ## show the reference solution of lab N, after asking
+	$(do)exec $(rolecall) solution $(@:solution-%=%) $(yes)
+
+$(restarts): $(rolecall) ## start lab N over; what you wrote is kept beside it
+	$(do)exec $(rolecall) restart $(@:restart-%=%) $(files) $(yes)
 
 ## For teachers
 
-grade: $(rolecall) ## grade one SUBMISSION (dir, zip, tar.gz) into OUT, on a cluster of its own
-	@$(rolecall) grade $(course) -submission "$(strip $(SUBMISSION))"
+grade: $(rolecall) ## grade one SUBMISSION (directory or archive) into OUT, on a cluster of its own
+	$(do)exec $(rolecall) grade $(grading) --submission "$(strip $(SUBMISSION))"
 
-grade-all: $(rolecall) ## grade each of SUBMISSIONS into OUT, with a gradebook; again goes on
-	@$(rolecall) grade-all $(course) -submissions "$(strip $(SUBMISSIONS))" $(if $(strip $(WORKERS)),-workers $(WORKERS)) $(if $(strip $(TIME)),-time $(TIME)) $(if $(strip $(MEMORY)),-memory $(MEMORY))
+grade-all: $(rolecall) ## grade every submission in SUBMISSIONS and write a gradebook; rerun to resume
+	$(do)exec $(rolecall) grade-all $(grading) --submissions "$(strip $(SUBMISSIONS))" $(limits)
 
-verify-evidence: $(rolecall) ## hold the results in OUT to their signed evidence
-	@$(rolecall) verify-evidence $(course)
+verify-evidence: $(rolecall) ## verify the results in OUT against their signed evidence
+	$(do)exec $(rolecall) verify-evidence $(key)
 
 ## The cluster
 
-up: $(rolecall) ## create it; the labs do so by themselves
-	@$(rolecall) up $(flags)
+up: $(rolecall) ## create the cluster (labs do this for you)
+	$(do)exec $(rolecall) up $(owned)
 
-down: $(rolecall) ## delete it
-	@$(rolecall) down $(flags)
+down: $(rolecall) ## delete the cluster
+	$(do)exec $(rolecall) down $(owned)
 
-status: $(rolecall) ## what is there
-	@$(rolecall) status $(flags)
+status: $(rolecall) ## show your clusters
+	$(do)exec $(rolecall) status $(owned)
 
-kubectl: $(rolecall) ## run kubectl on it, as in ARGS="get pods"; no install is needed
-	@$(rolecall) kubectl $(flags) -- $(ARGS)
+reset: $(rolecall) ## delete everything you added to the cluster
+	$(do)exec $(rolecall) reset $(owned)
 
-shell: $(rolecall) ## a shell with that kubectl
-	@$(rolecall) shell $(flags)
+kubectl: $(rolecall) ## run kubectl on the cluster, as in ARGS="get pods"; no install is needed
+	$(do)exec $(rolecall) kubectl $(any) -- $(ARGS)
 
-reset: $(rolecall) ## take away all that is not part of a new one
-	@$(rolecall) reset $(flags)
+shell: $(rolecall) ## start a shell that has kubectl
+	$(do)exec $(rolecall) shell $(any)
 
-doctor: $(rolecall) ## what this machine can do, and what to do about the rest
-	@$(rolecall) doctor $(flags)
+logs: $(rolecall) ## collect the cluster's logs in OUT
+	$(do)exec $(rolecall) logs $(owned) "$(strip $(OUT))"
+
+doctor: $(rolecall) ## say what this machine can run and what is missing
+	$(do)exec $(rolecall) doctor $(any)
+
+clean: $(rolecall) ## delete what was built for clusters, and bin/; work/ stays
+	$(do)$(rolecall) clean && rm -rf bin
+
+ifneq (,$(unknown))
+space := $(subst ,, )
+guess := $(filter $(labs),$(subst lab,lab-,$(subst $(space),,$(MAKECMDGOALS))))
+$(unknown) $(if $(word 2,$(MAKECMDGOALS)),$(subst $(space),\ ,$(MAKECMDGOALS))):
+	$(do)echo 'make: unknown target "$@"$(guess:%=; did you mean make %?)' >&2; echo 'Run make in this folder to see what there is.' >&2; exit 1
+endif
 
 ## For developers
 
-test: $(rolecall) unit ## every test: units, scripts, the author's gate, faults
-	go test ./labs $(TESTFLAGS) -count=1 -timeout 60m -args $(suite)
+packages    := ./...
+serial      := rolecall/labs rolecall/harness/e2e
+machine     := harness/cluster/embedded/_machine
+staticcheck := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+revive      := github.com/mgechev/revive@v1.17.0
+actionlint  := github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
+units        = $(filter-out $(serial),$(shell go list ./...))
 
-unit: ## the tests that need no cluster
-	go test $(TESTFLAGS) -timeout 40m $(tested)
+unit: ## run the tests that need no cluster
+	go test $(TESTFLAGS) -timeout 40m $(units)
 
-verify: ## format, vet, lint, and a tidy go.mod
-	@test -z "$$(gofmt -l . | tee /dev/stderr)" || { echo 'type gofmt -w .'; exit 1; }
-	go vet $(packages)
+test: $(rolecall) unit ## run these, and all that need a cluster
+	go test ./labs $(TESTFLAGS) -count=1 -timeout 20m -args $(owned)
+	go test ./harness/e2e $(TESTFLAGS) -count=1 -timeout 60m -args $(suite)
+
+test-all: verify ## check and test everything, on kind and on embedded
+	$(MAKE) test CLUSTER=kind BESIDE=embedded
+	go test ./harness/e2e $(TESTFLAGS) -count=1 -timeout 60m -skip '^TestGate$$' -args --cluster embedded
+	$(MAKE) bench CLUSTER=kind BESIDE=embedded
+
+verify: ## check format, vet (three systems), lint, data races and a tidy go.mod
+	@test -z "$$(gofmt -l . | tee /dev/stderr)" || { echo 'run gofmt -w .'; exit 1; }
+	for os in linux darwin windows; do GOOS=$$os go vet $(packages) || exit 1; done
 	go run $(staticcheck) $(packages)
 	go run $(revive) -config revive.toml -set_exit_status $(packages)
 	go run $(actionlint) docs/hooks/github/*.yml
 	go mod tidy -diff
 	d=$$(mktemp -d) && trap "rm -rf $$d" EXIT && cp -R $(machine)/. $$d && cd $$d && mv machine.mod go.mod && mv machine.sum go.sum && \
 		CGO_ENABLED=0 go vet -trimpath ./sandbox/... && go run $(revive) -config $(CURDIR)/revive.toml -set_exit_status ./...
+	go test -race -timeout 40m $(units)
 
-bench: $(rolecall) ## where the time goes: a start, a lab beside one bare pod, a class; with BESIDE on two kinds of cluster in one run
-	go test ./labs -run '^$$' -bench Lab3 -benchtime 10x -timeout 30m -args $(suite)
-	go test ./labs -run '^$$' -bench Start -benchtime 3x -timeout 30m -args $(suite)
-	go test ./labs -run '^$$' -bench Grade -benchtime 1x -timeout 30m -args $(suite)
+bench: $(rolecall) ## measure a start, a lab beside one bare pod, and a class
+	go test ./harness/e2e -run '^$$' -bench Lab -benchtime 10x -timeout 30m -args $(suite)
+	go test ./harness/e2e -run '^$$' -bench Start -benchtime 3x -timeout 30m -args $(suite)
+	go test ./harness/e2e -run '^$$' -bench Grade -benchtime 1x -timeout 30m -args $(suite)
 
-clean: $(rolecall) ## delete what was built here, images too; work/ stays
-	@$(rolecall) clean $(flags)
-	rm -rf bin
+# ---- The command -----------------------------------------------------------
+
+sources := $(shell find . -name '*.go' -not -name '*_test.go' -not -path './.*' -not -path './work/*') go.mod go.sum \
+	$(shell find manifests labs $(machine) -type f -not -name '*.go' -not -path '*/wrong/*' -not -path '*/right/*')
 
 $(rolecall): $(sources)
-	@echo 'building $@ (the first time takes minutes)'
-	@go build -o $@ . & build=$$!; trap "kill $$build" INT TERM; began=$$(date +%s); \
-	while kill -0 $$build 2>/dev/null; do \
-		sleep 0.2; past=$$(( $$(date +%s) - began )); \
-		[ $$past -lt $${next:-5} ] || { echo "building $@, $$past s of usually 120 s"; next=$$((past + 5)); }; \
-	done; wait $$build
+	$(do)command -v go >/dev/null || { echo 'rolecall is built with Go, which is not installed here: see https://go.dev/doc/install' >&2; exit 1; }
+	$(do)echo 'building $@ (the first time takes about 2 minutes)'; go build -o $@ . & build=$$!; \
+	(past=0; while sleep 10 >/dev/null 2>&1; do past=$$((past + 10)); echo "building $@: $$past s"; done) & clock=$$!; \
+	trap "kill $$build $$clock 2>/dev/null" EXIT; trap 'exit 1' INT TERM; wait $$build || exit 1

@@ -1,0 +1,238 @@
+package command
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"rolecall/harness/cluster"
+	"rolecall/harness/evidence"
+	"rolecall/harness/grade"
+	"rolecall/harness/next"
+	"rolecall/harness/report"
+)
+
+// grading are the flags of commands that grade, or verify what was graded.
+type grading struct {
+	out     string
+	formats string
+	key     string
+	labs    string // as for harness.Course.Select
+}
+
+func (f *front) gradingFlags(cmd *cobra.Command, g *grading) {
+	f.outFlags(cmd, g)
+	cmd.Flags().StringVar(&g.formats, "formats", "", "write some `of` "+strings.Join(report.FormatNames(), ","))
+	f.ownedFlags(cmd)
+}
+
+func (f *front) outFlags(cmd *cobra.Command, g *grading) {
+	cmd.Flags().StringVar(&g.out, "out", "", "the `directory` for results, formats and evidence")
+	cmd.Flags().StringVar(&g.key, "key", "", "the `file` with the ed25519 key for evidence (default: one in rolecall's home)")
+	f.labsFlag(cmd, &g.labs)
+}
+
+// settings are what this checkout grades by.
+func (f *front) settings(g grading) (s grade.Settings, err error) {
+	if g.out == "" {
+		return s, next.Errorf("name one with OUT=dir", "choosing a directory for the results: none is named")
+	}
+	s = grade.Settings{Course: f.course, Home: f.home}
+	if s.Labs, err = f.course.Select(g.labs); err != nil {
+		return s, err
+	}
+	if s.Formats, err = report.ParseFormats(g.formats, os.Getenv); err != nil {
+		return s, err
+	}
+	if s.Version, err = grade.Version(); err != nil {
+		return s, err
+	}
+	s.Key, err = f.evidenceKey(g.key)
+	return s, err
+}
+
+func (f *front) evidenceKey(file string) (*evidence.Key, error) {
+	if file != "" {
+		return evidence.ReadKey(file)
+	}
+	return evidence.OwnKey(f.home)
+}
+
+// gradingProvider is the provider of clusters for grading. Unless told
+// otherwise it is the one that starts quickest, since each submission gets a
+// new cluster.
+func (f *front) gradingProvider(cmd *cobra.Command) (cluster.Provider, error) {
+	all := f.clusters()
+	if f.want.Provider == cluster.Auto {
+		if quick := cluster.Quick(cmd.Context(), all); quick != nil {
+			return quick, nil
+		}
+	}
+	c, err := cluster.ChooseOwned(cmd.Context(), all, f.want, f.display.Say)
+	if err != nil {
+		return nil, err
+	}
+	return cluster.Find(all, c.Provider())
+}
+
+// grade grades one submission on a cluster of its own.
+func (f *front) grade() *cobra.Command {
+	var g grading
+	submission, keep := "", false
+	cmd := &cobra.Command{
+		Use:   "grade",
+		Short: "grade one submission on a cluster of its own",
+		Args:  noWords,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			settings, err := f.settings(g)
+			if err != nil {
+				return err
+			}
+			if submission == "" {
+				submission = f.ownSubmission()
+			}
+			provider, err := f.gradingProvider(cmd)
+			if err != nil {
+				return err
+			}
+			c, ours := provider.Cluster(grade.ClusterName(f.want.Name)).(cluster.Owned)
+			if !ours {
+				return fmt.Errorf("grading: %s clusters are not rolecall's own", provider.Name())
+			}
+			terminal := report.NewTerminal(f.stdout, isTerminal(f.stdout))
+			grader := grade.Grader{
+				Settings: settings, Cluster: c, Keep: keep, Say: f.display.Say,
+				Observer: &observer{cmd: cmd, shows: terminal},
+			}
+			result, err := grader.Grade(cmd.Context(), submission, g.out)
+			if err != nil {
+				return err
+			}
+			if result.Cluster.Kubernetes == "" { // no lab ran, for one reason
+				fmt.Fprintln(f.stdout, report.Explain(result.Labs[0].Checks[0]))
+			}
+			terminal.Summary(result)
+			fmt.Fprintf(f.stdout, "results: %s\n", filepath.Join(g.out, report.ResultsFile))
+			return exitStatus(result.ExitStatus())
+		},
+	}
+	cmd.Flags().StringVar(&submission, "submission", "", "a `directory`, a .zip or a .tar.gz (default "+work+")")
+	cmd.Flags().BoolVar(&keep, "keep", false, "reset and keep the cluster for the next submission")
+	f.gradingFlags(cmd, &g)
+	return cmd
+}
+
+// gradeAll grades a folder of submissions, each in a process of its own.
+func (f *front) gradeAll() *cobra.Command {
+	var g grading
+	var budget grade.Budget
+	submissions, count, memory := "", 0, 4096
+	cmd := &cobra.Command{
+		Use:   "grade-all",
+		Short: "grade every submission and write a gradebook; run it again to resume",
+		Args:  noWords,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			settings, err := f.settings(g)
+			if err != nil {
+				return err
+			}
+			list, others, err := grade.List(submissions)
+			if err != nil {
+				return err
+			}
+			for _, name := range others {
+				fmt.Fprintf(f.stdout, "left out, neither a directory nor an archive: %s\n", report.OneLine(name, 100))
+			}
+			provider, err := f.gradingProvider(cmd)
+			if err != nil {
+				return err
+			}
+			self, err := os.Executable()
+			if err != nil {
+				return fmt.Errorf("finding the rolecall command: %w", err)
+			}
+			if count < 1 {
+				count = grade.Capacity()
+			}
+			budget.Memory = int64(memory) << 20
+			all := grade.All{
+				Settings: settings, Out: g.out, Count: min(count, len(list)), Budget: budget,
+				Display: f.display, Lines: f.stdout,
+			}
+			workers := grade.Workers{
+				Program: self, Arguments: g.arguments(), Provider: provider, Home: f.home, Name: f.want.Name,
+				Keep: !provider.Quick(), // a new one takes half a minute
+			}
+			book, err := all.Grade(cmd.Context(), workers, list)
+			if err != nil {
+				return err
+			}
+			fmt.Fprintf(f.stdout, "gradebook: %s\n", filepath.Join(g.out, "gradebook.html"))
+			if cmd.Context().Err() != nil {
+				return cmd.Context().Err()
+			}
+			return exitStatus(book.ExitStatus())
+		},
+	}
+	cmd.Flags().StringVar(&submissions, "submissions", "", "the `directory` that holds them")
+	cmd.Flags().IntVar(&count, "workers", 0, "how many to grade at a time (default: as many as this machine can)")
+	cmd.Flags().DurationVar(&budget.Time, "time", 15*time.Minute, "how long one submission may take")
+	cmd.Flags().IntVar(&memory, "memory", memory, "how much memory grading one may take, in `MiB`")
+	f.gradingFlags(cmd, &g)
+	return cmd
+}
+
+// arguments are the flags that the process of each submission gets too.
+func (g grading) arguments() []string {
+	args := []string{"--formats=" + g.formats, "--labs=" + g.labs}
+	if g.key != "" {
+		args = append(args, "--key="+g.key)
+	}
+	return args
+}
+
+// verifyEvidence compares what grade wrote with its evidence.
+func (f *front) verifyEvidence() *cobra.Command {
+	var g grading
+	asJSON := false
+	cmd := &cobra.Command{
+		Use:   "verify-evidence",
+		Short: "verify graded results against their signed evidence",
+		Args:  noWords,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if g.out == "" {
+				return next.Errorf("name the directory that grade wrote with OUT=dir", "verifying evidence: no directory is named")
+			}
+			key, err := f.evidenceKey(g.key)
+			if err != nil {
+				return err
+			}
+			labs, err := f.course.Select(g.labs)
+			if err != nil {
+				return err
+			}
+			v, err := evidence.Verify(g.out, key, labs)
+			if err != nil {
+				return errors.Join(err, exit(1)) // it was looked at, and does not hold
+			}
+			if asJSON {
+				return f.printJSON(map[string]any{
+					"submission": v.Result.Submission, "outcome": v.Result.Outcome, "points": v.Result.Points, "maxPoints": v.Result.MaxPoints,
+					"key": v.Manifest.Key, "requests": v.Requests, "pods": v.Pods,
+				})
+			}
+			fmt.Fprintf(f.stdout, "%s: %s, %d of %d points, as signed by %s\n", report.OneLine(v.Result.Submission, 100), v.Result.Outcome, v.Result.Points, v.Result.MaxPoints, v.Manifest.Key)
+			fmt.Fprintf(f.stdout, "every digest matches; %d requests that the verdicts cite are in the audit log as cited; %d pods\n", v.Requests, v.Pods)
+			return nil
+		},
+	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	f.outFlags(cmd, &g)
+	f.homeFlag(cmd)
+	return cmd
+}

@@ -1,0 +1,145 @@
+package command
+
+import (
+	"context"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"testing/fstest"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+	"github.com/stretchr/testify/require"
+
+	"rolecall/harness"
+	"rolecall/harness/check"
+	"rolecall/harness/cluster"
+	"rolecall/harness/progress"
+)
+
+// TestMain makes this program the command as well, on a course and clusters
+// made up here.
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){
+		"rolecall": func() {
+			os.Exit(interruptible(func(ctx context.Context) int {
+				return run(ctx, cooking(), madeUp, os.Args[1:], os.Stdin, os.Stdout, os.Stderr)
+			}))
+		},
+	})
+}
+
+// TestScripts runs each command as its user does.
+func TestScripts(t *testing.T) {
+	root, err := filepath.Abs("../..")
+	require.NoError(t, err)
+	testscript.Run(t, testscript.Params{
+		Dir: "testdata/script",
+		Setup: func(e *testscript.Env) error {
+			e.Setenv("ROLECALL_HOME", filepath.Join(e.WorkDir, "home"))
+			e.Setenv("REPOSITORY", root)
+			e.Setenv("SHELL", "/bin/sh")
+			return nil
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"appears": appears, "fits": fits, "ends": ends},
+	})
+}
+
+// appears waits for a file.
+func appears(ts *testscript.TestScript, _ bool, args []string) {
+	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); {
+		if _, err := os.Stat(ts.MkAbs(args[0])); err == nil {
+			return
+		}
+		<-time.After(10 * time.Millisecond)
+	}
+	ts.Fatalf("%s did not appear", args[0])
+}
+
+// fits holds the last output to a screen: rows, columns.
+func fits(ts *testscript.TestScript, _ bool, args []string) {
+	rows, _ := strconv.Atoi(args[1])
+	columns, _ := strconv.Atoi(args[2])
+	lines := strings.Split(strings.TrimSuffix(ts.ReadFile(args[0]), "\n"), "\n")
+	if len(lines) > rows {
+		ts.Fatalf("%d lines", len(lines))
+	}
+	for _, line := range lines {
+		if len([]rune(line)) > columns {
+			ts.Fatalf("a line of %d columns: %s", len([]rune(line)), line)
+		}
+	}
+}
+
+// ends runs a command that must end with a status.
+func ends(ts *testscript.TestScript, _ bool, args []string) {
+	err := ts.Exec(args[1], args[2:]...)
+	status := 0
+	if ended, ok := err.(*exec.ExitError); ok { //nolint:errorlint // as exec returns it
+		status, err = ended.ExitCode(), nil
+	}
+	ts.Check(err)
+	if strconv.Itoa(status) != args[0] {
+		ts.Fatalf("status %d", status)
+	}
+}
+
+// cooking is a course of two labs and a story on another subject.
+func cooking() harness.Course {
+	says := func(file, wanted string) func(context.Context, *check.Env) error {
+		return func(ctx context.Context, e *check.Env) error {
+			if os.Getenv("HANGS") != "" {
+				_ = os.WriteFile(os.Getenv("HANGS"), nil, 0o600)
+				<-ctx.Done()
+				return ctx.Err()
+			}
+			text, err := e.Submission.Text(file)
+			if err != nil {
+				return err
+			}
+			if strings.TrimSpace(string(text)) != wanted {
+				return &check.Failure{Want: wanted, Got: string(text), Hint: "Taste it, then run make reset."}
+			}
+			return nil
+		}
+	}
+	return harness.Course{
+		Name: "dinner", Title: "cooking dinner",
+		Labs: []harness.Lab{
+			{Number: 1, Slug: "tea", Title: "Making tea", Files: []check.File{{Name: "tea.txt"}}, Checks: []harness.Check{
+				{ID: "tea.hot", Desc: "the tea is hot", Points: 5, Run: says("lab-1/tea.txt", "hot")},
+			}},
+			{Number: 2, Slug: "soup", Title: "Making soup", Files: []check.File{{Name: "soup.txt"}}, Checks: []harness.Check{
+				{ID: "soup.salted", Desc: "the soup is salted", Points: 7, Run: says("lab-2/soup.txt", "salted")},
+			}},
+		},
+		Story: &harness.Lab{Slug: "served", Title: "Serving dinner", Checks: []harness.Check{
+			{ID: "served.all", Desc: "all of it is served", Needs: []string{"tea.hot", "soup.salted"}, Run: func(context.Context, *check.Env) error { return nil }},
+		}},
+		Scene: cluster.Scene{Namespaces: cluster.Namespaces{{Role: "kitchen", Name: "kitchen"}}},
+		Files: fstest.MapFS{
+			"lab-1-tea/README.md":          {Data: []byte("# Tea\n")},
+			"lab-1-tea/starter/tea.txt":    {Data: []byte("cold\n")},
+			"lab-1-tea/solution/tea.txt":   {Data: []byte("hot\n")},
+			"lab-2-soup/README.md":         {Data: []byte("# Soup\n")},
+			"lab-2-soup/starter/soup.txt":  {Data: []byte("bland\n")},
+			"lab-2-soup/solution/soup.txt": {Data: []byte("salted\n")},
+		},
+		Path: "recipes",
+	}
+}
+
+// madeUp is a host with two providers of clusters, and a kubectl that repeats
+// its arguments.
+var madeUp = host{
+	providers: func(o cluster.Options, kubeconfig, context string) []cluster.Provider {
+		return []cluster.Provider{stove{o, "gas"}, stove{o, "coal"}, hotel{kubeconfig, context}}
+	},
+	kubectl: func(_ context.Context, home string, _ *progress.Display) (string, error) {
+		script := "#!/bin/sh\necho \"kubectl $*\"\necho \"kubeconfig ${KUBECONFIG##*/}\"\nexit ${STATUS:-0}\n"
+		return home, os.WriteFile(filepath.Join(home, "kubectl"), []byte(script), 0o700)
+	},
+}

@@ -1,0 +1,167 @@
+package command
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/google/renameio/v2/maybe"
+	"github.com/spf13/cobra"
+
+	"rolecall/harness"
+	"rolecall/harness/next"
+)
+
+// ownSubmission is the submission of a learner who names none: work/ in the
+// current folder, or the one that this folder is or belongs to.
+func (f *front) ownSubmission() string {
+	if isDir(work) {
+		return work
+	}
+	here, err := os.Getwd()
+	if err != nil {
+		return work
+	}
+	for _, lab := range f.course.Labs {
+		switch {
+		case isDir(lab.Folder()):
+			return "."
+		case filepath.Base(here) == lab.Folder():
+			return ".."
+		}
+	}
+	return work
+}
+
+func isDir(name string) bool {
+	info, err := os.Stat(name)
+	return err == nil && info.IsDir()
+}
+
+// start puts a lab's starter into a submission that has no folder for the lab,
+// and says what to edit.
+func (f *front) start(cmd *cobra.Command, lab harness.Lab, submission string) (started bool, err error) {
+	if _, err := os.Lstat(filepath.Join(submission, lab.Folder())); err == nil {
+		return false, f.forward(lab, submission)
+	}
+	files, err := f.course.Starter(lab, submission)
+	if err == nil {
+		err = f.forward(lab, submission)
+	}
+	if err != nil {
+		return false, err
+	}
+	fmt.Fprintf(f.stdout, "Lab %d begins. The task: %s/README.md\n", lab.Number, f.course.Source(lab))
+	f.edit(cmd, lab, files)
+	return true, nil
+}
+
+func (f *front) edit(cmd *cobra.Command, lab harness.Lab, files []string) {
+	fmt.Fprintf(f.stdout, "Edit %s, then run %s again.\n", strings.Join(files, " and "), withVariables(cmd, "make "+lab.Folder()))
+}
+
+// forwarder is a Makefile for work/, where make would otherwise take a lab's
+// folder for what is to be made, and be done.
+const forwarder = `# Runs make in the folder above, where rolecall is.
+goals := $(or $(MAKECMDGOALS),help)
+dry   := $(if $(findstring n,$(firstword -$(MAKEFLAGS))),-n)
+MAKEFLAGS += -q # the Makefile there says why
+.PHONY: $(goals)
+$(goals): ; @MAKEFLAGS= $(MAKE) --no-print-directory $(dry) -C .. $@ $(MAKEOVERRIDES)
+`
+
+// forward makes a learner's work/ in the repository a folder where make does
+// what it does in the repository.
+func (f *front) forward(lab harness.Lab, submission string) error {
+	file := filepath.Join(submission, "Makefile")
+	if submission != work || !isDir(filepath.FromSlash(f.course.Source(lab))) {
+		return nil
+	}
+	if _, err := os.Lstat(file); err == nil {
+		return nil
+	}
+	if err := maybe.WriteFile(file, []byte(forwarder), 0o644); err != nil {
+		return next.Errorf("free some disk space", "writing %s: %w", file, err)
+	}
+	return nil
+}
+
+// restart puts a lab's starter back and keeps what the learner wrote.
+func (f *front) restart() *cobra.Command {
+	submission := ""
+	cmd := &cobra.Command{
+		Use:               "restart N",
+		Short:             "start a lab over; what you wrote is kept beside it",
+		Args:              f.oneLab,
+		ValidArgsFunction: f.completeLab,
+		RunE: func(cmd *cobra.Command, words []string) error {
+			lab, err := f.course.Named(words[0])
+			if err != nil {
+				return err
+			}
+			if submission == "" {
+				submission = f.ownSubmission()
+			}
+			if started, err := f.start(cmd, lab, submission); started || err != nil {
+				return err
+			}
+			folder, kept := filepath.Join(submission, lab.Folder()), unused(filepath.Join(submission, "kept-"+lab.Folder()))
+			sure, err := f.ask(cmd.Context(), fmt.Sprintf("Start lab %d over? What you wrote moves to %s.", lab.Number, kept))
+			if err != nil {
+				return err
+			}
+			if !sure {
+				fmt.Fprintln(f.stdout, "Nothing was changed.")
+				return nil
+			}
+			if err := os.Rename(folder, kept); err != nil {
+				return fmt.Errorf("keeping what you wrote: %w", err)
+			}
+			files, err := f.course.Starter(lab, submission)
+			if err != nil {
+				return err
+			}
+			fmt.Fprintf(f.stdout, "What you wrote is in %s.\n", kept)
+			f.edit(cmd, lab, files)
+			return nil
+		},
+	}
+	cmd.Flags().StringVar(&submission, "submission", "", "the `directory` with the learner's files (default "+work+")")
+	f.yesFlag(cmd)
+	return cmd
+}
+
+// unused is a path under which nothing is yet: the one wished for, or that with
+// a number.
+func unused(path string) string {
+	name := path
+	for n := 2; ; n++ {
+		if _, err := os.Lstat(name); err != nil {
+			return name
+		}
+		name = fmt.Sprintf("%s-%d", path, n)
+	}
+}
+
+// ask reports whether the user says yes.
+func (f *front) ask(ctx context.Context, question string) (bool, error) {
+	if f.yes {
+		return true, nil
+	}
+	fmt.Fprint(f.stdout, question, " [y/N] ")
+	answers := make(chan string, 1)
+	go func() {
+		answer, _ := bufio.NewReader(f.stdin).ReadString('\n')
+		answers <- strings.ToLower(strings.TrimSpace(answer))
+	}()
+	select {
+	case answer := <-answers:
+		return answer == "y" || answer == "yes", nil
+	case <-ctx.Done():
+		fmt.Fprintln(f.stdout)
+		return false, ctx.Err()
+	}
+}

@@ -1,0 +1,79 @@
+package command
+
+import (
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"al.essio.dev/pkg/shellescape"
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+)
+
+// typed is a command as its user types it: with make, and with the variables
+// that are set.
+func typed(cmd *cobra.Command) string {
+	target := cmd.Name()
+	if words := cmd.Flags().Args(); len(words) == 1 {
+		if _, err := strconv.Atoi(words[0]); err == nil {
+			target += "-" + words[0]
+		}
+	}
+	return withVariables(cmd, "make "+target)
+}
+
+// worded is advice as it is shown: each make command in it as it must be typed
+// here, and a lone command as an order to run it.
+func worded(cmd *cobra.Command, advice string) string {
+	for _, program := range []string{"make ", "rolecall ", "kubectl "} {
+		if strings.HasPrefix(advice, program) {
+			advice = "run " + advice
+		}
+	}
+	return withVariables(cmd, advice)
+}
+
+// variables are those of the Makefile that select what a command works on, and
+// the flags that they set.
+var variables = []struct{ name, flag string }{
+	{"CLUSTER", "cluster"}, {"NAME", "name"}, {"CONTEXT", "context"}, {"KUBECONFIG", "kubeconfig"},
+	{"SUBMISSION", "submission"}, {"LABS", "labs"},
+}
+
+// withVariables completes each make command in a text by what the user of cmd
+// set and the command heeds, so that it means the same cluster and submission.
+func withVariables(cmd *cobra.Command, text string) string {
+	return commands(cmd.Root()).ReplaceAllStringFunc(text, func(words string) string {
+		target := labNumber.ReplaceAllString(strings.TrimPrefix(words, "make "), "")
+		heeds, _, err := cmd.Root().Find([]string{target})
+		if err != nil {
+			return words
+		}
+		for _, v := range variables {
+			flag := cmd.Flags().Lookup(v.flag)
+			if flag != nil && isSet(flag) && heeds.Flags().Lookup(v.flag) != nil && !strings.Contains(text, v.name+"=") {
+				words += " " + v.name + "=" + shellescape.Quote(flag.Value.String())
+			}
+		}
+		return words
+	})
+}
+
+// isSet reports whether the user set a flag. The Makefile names some with their
+// defaults.
+func isSet(flag *pflag.Flag) bool { return flag.Changed && flag.Value.String() != flag.DefValue }
+
+var labNumber = regexp.MustCompile(`-[0-9]+$`)
+
+// commands matches each command in a text as it is typed with make.
+func commands(root *cobra.Command) *regexp.Regexp {
+	var names []string
+	for _, cmd := range root.Commands() {
+		names = append(names, regexp.QuoteMeta(cmd.Name()))
+	}
+	slices.Sort(names)
+	pattern := regexp.MustCompile(`\bmake (` + strings.Join(names, "|") + `)(-[0-9]+)?\b`)
+	pattern.Longest()
+	return pattern
+}
