@@ -4,15 +4,8 @@ import (
 	"archive/tar"
 	"archive/zip"
 	"bytes"
+	"io"
 	"io/fs"
-	"maps"
-	"os"
-	"path/filepath"
-	"testing"
-
-	"github.com/stretchr/testify/require"
-
-	"rolecall/labs"
 )
 
 // forged is what a submission says its grade is.
@@ -20,10 +13,9 @@ const forged = `{"schema":"rolecall/results/v1","outcome":"pass","points":100,"m
 
 // hostile are submissions that attack whoever grades them. Those that are
 // taken in get what their labs are worth, and not a point more.
-func hostile(t testing.TB, dir string) (class []HandedIn) {
-	solution := laidOut(t, labs.Solutions)
-	class = append(class, hostileArchives(t, dir, solution)...)
-	call, list := solution["lab-2/call.sh"], solution["lab-5/list.sh"]
+func (c *class) hostile() {
+	c.hostileArchives()
+	call, list := c.solution["lab-2/call.sh"], c.solution["lab-5/list.sh"]
 	for i, attack := range []struct {
 		name    string
 		changes map[string]string
@@ -54,21 +46,17 @@ func hostile(t testing.TB, dir string) (class []HandedIn) {
 		{"hostile-floods", map[string]string{"lab-5/list.sh": "yes '" + forged + "'\n"}, []string{"success.allowed"}},
 		{"hostile-looks-around", map[string]string{"lab-5/list.sh": "cat /etc/shadow /proc/*/environ /var/log/* /root/.kube/config >/tmp/loot 2>&1\n" + list}, nil},
 	} {
-		files := maps.Clone(solution)
-		for name, text := range attack.changes {
-			files[name] = text
-		}
+		files := c.with(attack.changes)
 		if _, hasGo := attack.changes["lab-2/call.go"]; hasGo {
 			delete(files, "lab-2/call.sh")
 		}
-		class = append(class, graded(handIn(t, dir, attack.name, i, files), attack.fails))
+		c.add(attack.name, i, files, attack.fails)
 	}
 	for _, name := range []string{ // attacks on whatever lists names
 		"<img src=x onerror=alert(1)>", "=HYPERLINK(\"x\")", "::error::forged", "-rf", "hostile\nname", "hostile-\xff\xfe", "[x](javascript:x)", "'; rm -rf $HOME; '",
 	} {
-		class = append(class, graded(handIn(t, dir, name, 0, solution), nil))
+		c.add(name, 0, c.solution, nil)
 	}
-	return class
 }
 
 // goInstead is lab 2 as a Go program.
@@ -77,48 +65,39 @@ func goInstead(text string) map[string]string {
 }
 
 // hostileArchives are archives that reach for what is outside of them.
-func hostileArchives(t testing.TB, dir string, solution map[string]string) (class []HandedIn) {
-	with := func(name, text string) map[string]string {
-		files := maps.Clone(solution)
-		files[name] = text
-		return files
-	}
+func (c *class) hostileArchives() {
+	with := func(name, text string) map[string]string { return c.with(map[string]string{name: text}) }
 	for _, archive := range []struct {
 		name    string
 		content []byte
 	}{
-		{"hostile-climbs.zip", zipped(t, "", with("../../evil", forged))},
-		{"hostile-climbs-from-a-lab.zip", zipped(t, "", with("lab-1/../../evil", forged))},
-		{"hostile-absolute.zip", zipped(t, "", with("/tmp/evil", forged))},
-		{"hostile-backslashes.zip", zipped(t, "", with(`lab-1\..\..\evil`, forged))},
-		{"hostile-climbs.tar.gz", tarred(t, with("../evil", forged))},
-		{"hostile-absolute.tar.gz", tarred(t, with("/tmp/evil", forged))},
-		{"hostile-link.zip", linked(t)},
-		{"hostile-link.tar.gz", tarred(t, nil, tar.Header{Name: "lab-1/pod.yaml", Typeflag: tar.TypeSymlink, Linkname: "/etc/passwd"})},
-		{"hostile-hard-link.tar.gz", tarred(t, nil, tar.Header{Name: "lab-1/pod.yaml", Typeflag: tar.TypeLink, Linkname: "/etc/passwd"})},
-		{"hostile-device.tar.gz", tarred(t, nil, tar.Header{Name: "lab-1/sda", Typeflag: tar.TypeBlock, Devmajor: 8})},
-		{"hostile-pipe.tar.gz", tarred(t, nil, tar.Header{Name: "lab-1/pod.yaml", Typeflag: tar.TypeFifo})},
-		{"hostile-bomb.tar.gz", tarred(t, nil, tar.Header{Name: "lab-1/pod.yaml", Size: 64 << 20})},
-		{"hostile-bomb.zip", zipped(t, "", map[string]string{"lab-1/pod.yaml": string(make([]byte, 32<<20))})},
-		{"hostile-odd-name.zip", zipped(t, "", with("lab-1/\x1b[2J\n::error::x", "x"))},
+		{"hostile-climbs.zip", zipped("", with("../../evil", forged))},
+		{"hostile-climbs-from-a-lab.zip", zipped("", with("lab-1/../../evil", forged))},
+		{"hostile-absolute.zip", zipped("", with("/tmp/evil", forged))},
+		{"hostile-backslashes.zip", zipped("", with(`lab-1\..\..\evil`, forged))},
+		{"hostile-climbs.tar.gz", tarred(with("../evil", forged))},
+		{"hostile-absolute.tar.gz", tarred(with("/tmp/evil", forged))},
+		{"hostile-link.zip", linked()},
+		{"hostile-link.tar.gz", tarred(nil, tar.Header{Name: "lab-1/pod.yaml", Typeflag: tar.TypeSymlink, Linkname: "/etc/passwd"})},
+		{"hostile-hard-link.tar.gz", tarred(nil, tar.Header{Name: "lab-1/pod.yaml", Typeflag: tar.TypeLink, Linkname: "/etc/passwd"})},
+		{"hostile-device.tar.gz", tarred(nil, tar.Header{Name: "lab-1/sda", Typeflag: tar.TypeBlock, Devmajor: 8})},
+		{"hostile-pipe.tar.gz", tarred(nil, tar.Header{Name: "lab-1/pod.yaml", Typeflag: tar.TypeFifo})},
+		{"hostile-bomb.tar.gz", tarred(nil, tar.Header{Name: "lab-1/pod.yaml", Size: 64 << 20})},
+		{"hostile-bomb.zip", zipped("", map[string]string{"lab-1/pod.yaml": string(make([]byte, 32<<20))})},
+		{"hostile-odd-name.zip", zipped("", with("lab-1/\x1b[2J\n::error::x", "x"))},
 	} {
-		require.NoError(t, os.WriteFile(filepath.Join(dir, archive.name), archive.content, 0o644))
-		class = append(class, HandedIn{Name: archive.name, Refused: true})
+		c.refuse(archive.name, archive.content)
 	}
-	return class
 }
 
 // linked is a zip whose pod.yaml is a symbolic link.
-func linked(t testing.TB) []byte {
-	t.Helper()
+func linked() []byte {
 	var out bytes.Buffer
 	w := zip.NewWriter(&out)
 	header := &zip.FileHeader{Name: "lab-1/pod.yaml"}
 	header.SetMode(fs.ModeSymlink | 0o777)
-	f, err := w.CreateHeader(header)
-	require.NoError(t, err)
-	_, err = f.Write([]byte("/etc/passwd"))
-	require.NoError(t, err)
-	require.NoError(t, w.Close())
+	f, _ := w.CreateHeader(header)
+	_, _ = io.WriteString(f, "/etc/passwd")
+	_ = w.Close()
 	return out.Bytes()
 }

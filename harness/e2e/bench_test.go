@@ -1,0 +1,130 @@
+package e2e_test
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/wait"
+
+	"rolecall/harness"
+	"rolecall/harness/check"
+)
+
+// measured is the lab that benchmarks run: with callers in two namespaces it
+// does most of all.
+const measured = 3
+
+// BenchmarkLab is the whole command on a solution, beside its parts and beside
+// one bare pod from creation to Ready, the least that any check with a pod can
+// take; on the cluster and, in the same run, on the one beside.
+func BenchmarkLab(b *testing.B) {
+	for _, bed := range testbeds(b) {
+		b.Run(bed.Provider(), func(b *testing.B) {
+			dir := solutions(b)
+			b.Run("command", func(b *testing.B) {
+				for b.Loop() {
+					out, err := bed.rolecall(b, "lab", number(lab(b, measured)), "--submission", dir).CombinedOutput()
+					require.NoError(b, err, "%s", out)
+				}
+			})
+			b.Run("engine", func(b *testing.B) {
+				for b.Loop() {
+					result, err := bed.run(b.Context(), []harness.Lab{lab(b, measured)}, dir)
+					require.NoError(b, err)
+					require.Equal(b, harness.Pass, result.Outcome, words(result.Labs[0]))
+				}
+			})
+			require.NoError(b, bed.inside(b.Context(), dir, func(_ context.Context, e *check.Env) error {
+				parts(b, e)
+				return nil
+			}))
+		})
+	}
+}
+
+// parts are what a lab's time goes into.
+func parts(b *testing.B, e *check.Env) {
+	home, viewer := e.Namespaces.Home(), e.Namespaces.Of("viewer")
+	pods := e.Client.CoreV1().Pods(home)
+	b.Run("bare pod", func(b *testing.B) {
+		for b.Loop() {
+			pod, err := pods.Create(b.Context(), &corev1.Pod{
+				ObjectMeta: metav1.ObjectMeta{GenerateName: "bare-", Labels: map[string]string{check.RunLabel: e.Run}},
+				Spec:       corev1.PodSpec{Containers: []corev1.Container{{Name: "bare", Image: e.Image, Command: []string{"sleep", "3600"}}}},
+			}, metav1.CreateOptions{})
+			require.NoError(b, err)
+			require.NoError(b, ready(b.Context(), e, pod))
+			b.StopTimer()
+			require.NoError(b, pods.Delete(b.Context(), pod.Name, metav1.DeleteOptions{GracePeriodSeconds: new(int64(0))}))
+			b.StartTimer()
+		}
+	})
+	program, err := e.Program(b.Context(), "lab-3", "call")
+	require.NoError(b, err)
+	var caller *check.Caller
+	b.Run("part: pods", func(b *testing.B) {
+		for b.Loop() {
+			caller, err = e.StartCaller(b.Context(), home, "default", check.Genuine, check.ForeignToken, check.ForeignCA)
+			require.NoError(b, err)
+			viewer, err := e.StartCaller(b.Context(), viewer, "default", check.Genuine)
+			require.NoError(b, err)
+			_, err = e.RunIn(b.Context(), viewer, check.Genuine, program)
+			require.NoError(b, err)
+			_, err = e.RunIn(b.Context(), caller, check.Genuine, program)
+			require.NoError(b, err)
+		}
+	})
+	b.Run("part: exec", func(b *testing.B) {
+		for b.Loop() {
+			_, err := e.RunIn(b.Context(), caller, check.Genuine, program)
+			require.NoError(b, err)
+		}
+	})
+	b.Run("part: audit", func(b *testing.B) {
+		for b.Loop() {
+			_, err := e.Witness(b.Context(), func() error { return nil })
+			require.NoError(b, err)
+		}
+	})
+}
+
+// ready waits until a pod is Ready.
+func ready(ctx context.Context, e *check.Env, pod *corev1.Pod) error {
+	return wait.PollUntilContextTimeout(ctx, 10*time.Millisecond, time.Minute, true, func(ctx context.Context) (bool, error) {
+		pod, err := e.Client.CoreV1().Pods(pod.Namespace).Get(ctx, pod.Name, metav1.GetOptions{})
+		if err != nil {
+			return false, err
+		}
+		for _, c := range pod.Status.Conditions {
+			if c.Type == corev1.PodReady && c.Status == corev1.ConditionTrue {
+				return true, nil
+			}
+		}
+		return false, nil
+	})
+}
+
+// BenchmarkStart is the whole command on a solution where there is no cluster
+// yet, with everything built.
+func BenchmarkStart(b *testing.B) {
+	dir := solutions(b)
+	for _, bed := range testbeds(b) {
+		fresh := bed.named(bed.Name() + "-bench")
+		rolecall := func(words ...string) {
+			out, err := fresh.rolecall(b, words...).CombinedOutput()
+			require.NoError(b, err, "%s", out)
+		}
+		b.Run(bed.Provider(), func(b *testing.B) {
+			for b.Loop() {
+				rolecall("lab", number(lab(b, measured)), "--submission", dir)
+				b.StopTimer()
+				rolecall("down")
+				b.StartTimer()
+			}
+		})
+	}
+}

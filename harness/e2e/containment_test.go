@@ -1,0 +1,175 @@
+package e2e_test
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/rand"
+	"k8s.io/apimachinery/pkg/util/wait"
+
+	"rolecall/harness/check"
+)
+
+// hostile runs shell programs as learners' are run.
+type hostile struct {
+	*check.Env
+	dir string // a submission
+}
+
+// hostile runs do with programs in a cluster.
+func (b testbed) hostile(t *testing.T, do func(h hostile)) {
+	t.Helper()
+	dir := solutions(t)
+	require.NoError(t, b.inside(t.Context(), dir, func(_ context.Context, e *check.Env) error {
+		do(hostile{e, dir})
+		return nil
+	}))
+}
+
+func (h hostile) caller(t *testing.T) *check.Caller {
+	t.Helper()
+	c, err := h.StartCaller(t.Context(), h.Namespaces.Home(), "default", check.Genuine)
+	require.NoError(t, err)
+	return c
+}
+
+// run runs a script and returns what became of it.
+func (h hostile) run(t *testing.T, c *check.Caller, script string) *check.Run {
+	t.Helper()
+	require.NoError(t, os.WriteFile(filepath.Join(h.dir, "lab-2/call.sh"), []byte(script), 0o644))
+	program, err := h.Program(t.Context(), "lab-2", "call")
+	require.NoError(t, err)
+	run, err := h.RunIn(t.Context(), c, check.Genuine, program)
+	require.NoError(t, err)
+	return run
+}
+
+// TestPodSeesNothingOfTheHost looks from inside a pod for what must not be
+// seen from there.
+func TestPodSeesNothingOfTheHost(t *testing.T) {
+	b := bed(t)
+	b.hostile(t, func(h hostile) { h.seesNothing(t, b.Config().Host) })
+}
+
+func (h hostile) seesNothing(t *testing.T, apiServer string) {
+	pod := h.caller(t)
+
+	t.Run("files", func(t *testing.T) {
+		name := "rolecall-secret-" + rand.String(12)
+		for _, dir := range []string{fix.options.Home, os.TempDir()} {
+			file := filepath.Join(dir, name)
+			require.NoError(t, os.WriteFile(file, []byte("secret"), 0o644))
+			t.Cleanup(func() { os.Remove(file) })
+		}
+		run := h.run(t, pod, "find / -name '"+name+"' -o -name kubeconfig -o -name 'audit.log*' -o -name '*.key' 2>/dev/null; cat "+filepath.Join(fix.options.Home, name))
+		assert.Empty(t, run.Stdout)
+		assert.Contains(t, run.Stderr, "No such file")
+	})
+	t.Run("processes", func(t *testing.T) {
+		run := h.run(t, pod, "for p in /proc/[0-9]*; do tr '\\0\\n' '  ' <$p/cmdline; echo; done")
+		for line := range strings.Lines(run.Stdout) {
+			for _, host := range []string{"serve", "apiserver", "kubelet", "dockerd", "go test", "e2e.test"} {
+				assert.NotContains(t, line, host)
+			}
+		}
+		assert.Less(t, strings.Count(run.Stdout, "\n"), 12, run.Stdout)
+	})
+	t.Run("environment", func(t *testing.T) {
+		run := h.run(t, pod, "cat /proc/*/environ | tr '\\0' '\\n'; env")
+		for _, ours := range []string{"GOPATH=", "GOCACHE=", "ROLECALL", "HOME=" + os.Getenv("HOME") + "/", "SSH_", fix.options.Home} {
+			assert.NotContains(t, run.Stdout, ours)
+		}
+		assert.Contains(t, run.Stdout, "KUBERNETES_SERVICE_HOST=")
+	})
+	t.Run("services on the host's loopback device", func(t *testing.T) {
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "reached") }))
+		defer server.Close()
+		_, port, err := net.SplitHostPort(server.Listener.Addr().String())
+		require.NoError(t, err)
+		run := h.run(t, pod, "for a in 127.0.0.1 localhost '[::1]' 0.0.0.0; do curl -s -m 2 http://$a:"+port+"; done; curl -sk -m 2 https://"+strings.TrimPrefix(apiServer, "https://")+"/version")
+		assert.Empty(t, run.Stdout)
+	})
+	t.Run("other pods' files", func(t *testing.T) {
+		name := "rolecall-" + rand.String(12)
+		other := h.caller(t)
+		require.Equal(t, 0, h.run(t, other, "echo secret >/tmp/"+name).ExitStatus)
+		assert.Equal(t, "secret\n", h.run(t, other, "cat /tmp/"+name).Stdout, "it stays where it is")
+		assert.Empty(t, h.run(t, pod, "find / -name '"+name+"' 2>/dev/null").Stdout)
+	})
+	t.Run("other pods' processes", func(t *testing.T) {
+		other := h.caller(t)
+		require.Equal(t, 0, h.run(t, other, "true").ExitStatus)
+		h.run(t, pod, "kill -9 -1")
+		assert.Equal(t, 0, h.run(t, other, "true").ExitStatus)
+	})
+}
+
+// TestHostileProgramsHarmNobodyElse ends a program for each thing that it may
+// try to exhaust; the cluster judges the next submission as if nothing was.
+func TestHostileProgramsHarmNobodyElse(t *testing.T) {
+	b := bed(t)
+	for name, test := range map[string]struct {
+		script string
+		ended  func(*check.Run) bool // nil where any end will do
+	}{
+		"fork bomb":       {"f() { f | f & }; f; sleep 60", func(r *check.Run) bool { return r.Ended() != nil || r.ExitStatus != 0 }},
+		"memory hog":      {"tail /dev/zero", func(r *check.Run) bool { return r.OutOfMemory || r.ExitStatus != 0 }},
+		"disk filler":     {"dd if=/dev/zero of=/tmp/full bs=1M count=2000", func(r *check.Run) bool { return r.ExitStatus != 0 }},
+		"endless output":  {"yes", func(r *check.Run) bool { return r.OutputTooLong }},
+		"kills all":       {"kill -9 -1; echo still here", func(r *check.Run) bool { return r.ShellKilled || r.ExitStatus != 0 || r.Stdout != "still here\n" }},
+		"stops all":       {"kill -STOP -1; sleep 1", nil},
+		"leaves a daemon": {"(while :; do :; done) & (setsid sleep 1000 &) ; exit 0", func(r *check.Run) bool { return r.LeftProcesses }},
+		"opens all files": {"i=3; while [ $i -lt 100000 ]; do eval \"exec $i</dev/null\" || exit 1; i=$((i+1)); done", func(r *check.Run) bool { return r.ExitStatus != 0 || r.TimedOut }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b.hostile(t, func(h hostile) {
+				began := time.Now()
+				run := h.run(t, h.caller(t), test.script)
+				assert.True(t, test.ended == nil || test.ended(run), "exit status %d, stdout %.100q, stderr %.100q", run.ExitStatus, run.Stdout, run.Stderr)
+				assert.Less(t, time.Since(began), time.Minute)
+			})
+			b.passes(t, 3)
+		})
+	}
+}
+
+// TestEmbeddedPodFillsItsOwnDiskOnly fills the root of a pod that, unlike ours,
+// may be written to. A kind node's disk is the engine's.
+func TestEmbeddedPodFillsItsOwnDiskOnly(t *testing.T) {
+	b := only(t, "embedded")
+	b.hostile(t, func(h hostile) {
+		pods := h.Client.CoreV1().Pods(h.Namespaces.Home())
+		pod, err := pods.Create(t.Context(), &corev1.Pod{
+			ObjectMeta: metav1.ObjectMeta{Name: "filler", Labels: map[string]string{check.RunLabel: h.Run}},
+			Spec: corev1.PodSpec{
+				RestartPolicy: corev1.RestartPolicyNever,
+				Containers: []corev1.Container{{
+					Name: "filler", Image: h.Image,
+					Command: []string{"sh", "-c", "for d in / /tmp /var /dev/shm /run; do dd if=/dev/zero of=$d/full bs=1M count=2000; done; du -sm / | cut -f1"},
+				}},
+			},
+		}, metav1.CreateOptions{})
+		require.NoError(t, err)
+		err = wait.PollUntilContextTimeout(t.Context(), 200*time.Millisecond, time.Minute, true, func(ctx context.Context) (bool, error) {
+			pod, err = pods.Get(ctx, "filler", metav1.GetOptions{})
+			return err == nil && pod.Status.Phase == corev1.PodSucceeded, err
+		})
+		require.NoError(t, err, pod.Status)
+		log, err := pods.GetLogs("filler", &corev1.PodLogOptions{}).DoRaw(t.Context())
+		require.NoError(t, err)
+		assert.Contains(t, string(log), "No space left on device")
+	})
+	b.passes(t, 3)
+}

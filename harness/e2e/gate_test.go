@@ -1,0 +1,261 @@
+package e2e_test
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+	"text/tabwriter"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sync/errgroup"
+	authenticationv1 "k8s.io/api/authentication/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/kubernetes"
+
+	"rolecall/harness"
+	"rolecall/harness/e2e/corpus"
+)
+
+var update = flag.Bool("update", false, "rewrite in the wrong submissions what learners are told about them")
+
+// TestGate is the author's gate: the checks are tested against submissions
+// whose verdict is known. Starters fail, solutions pass twice, each wrong one
+// fails on exactly the check that its file names and with that message, each
+// right one passes, all alike on every cluster, and each cluster is afterwards
+// what it was before.
+func TestGate(t *testing.T) {
+	g := &gate{beds: testbeds(t)}
+	for _, lab := range everything(t) {
+		g.rows = append(g.rows, row{lab: lab, killed: map[string][]string{}})
+		t.Run(name(lab), g.lab)
+	}
+	assert.NotZero(t, g.judged, "-run chose no submission, so nothing was judged")
+	g.report(t)
+}
+
+// name is a lab's in the names of subtests.
+func name(lab harness.Lab) string {
+	if lab.Number == 0 {
+		return lab.Slug
+	}
+	return lab.Folder()
+}
+
+// gate is one run of the author's gate.
+type gate struct {
+	beds   []testbed
+	judged int
+	rows   []row // the last one is the lab that is judged
+}
+
+// row is what became of a lab's wrong submissions.
+type row struct {
+	lab    harness.Lab
+	wrong  int                 // how many there are
+	judged int                 // of them
+	killed map[string][]string // by check: those that it alone caught
+}
+
+func (g *gate) lab(t *testing.T) {
+	row := &g.rows[len(g.rows)-1]
+	lab := row.lab
+	if lab.Number > 0 {
+		t.Run("starter", func(t *testing.T) {
+			starter := func(_ testbed, dir string) error { _, err := fix.course.Starter(lab, dir); return err }
+			for _, r := range g.judge(t, lab, starter) {
+				assert.Equal(t, harness.Fail, r.Outcome, "a starter fails, and as the learner's: %s", words(r))
+			}
+		})
+	}
+	for _, again := range []string{"solution", "solution-again"} {
+		t.Run(again, func(t *testing.T) {
+			g.passes(t, lab, func(_ testbed, dir string) error { return fix.course.Solutions(dir) }, "the solution")
+		})
+	}
+	wrong := cases(t, lab, corpus.Wrong)
+	row.wrong = len(wrong)
+	t.Run(corpus.Wrong, func(t *testing.T) {
+		for _, c := range wrong {
+			t.Run(c.Name, func(t *testing.T) {
+				row.judged++
+				if g.fails(t, c) {
+					row.killed[c.Fails] = append(row.killed[c.Fails], c.Name)
+				}
+			})
+		}
+	})
+	right := cases(t, lab, corpus.Right)
+	t.Run(corpus.Right, func(t *testing.T) {
+		for _, c := range right {
+			t.Run(c.Name, func(t *testing.T) { g.passes(t, lab, writes(t.Context(), c), c.Mistake) })
+		}
+	})
+}
+
+func cases(t *testing.T, lab harness.Lab, verdict string) []corpus.Case {
+	t.Helper()
+	all, err := corpus.Cases(os.DirFS(fix.folder), fix.course, lab, verdict)
+	require.NoError(t, err)
+	return all
+}
+
+func (g *gate) passes(t *testing.T, lab harness.Lab, write func(testbed, string) error, what string) {
+	t.Helper()
+	for _, r := range g.judge(t, lab, write) {
+		assert.Equal(t, harness.Pass, r.Outcome, "%s: %s", what, words(r))
+	}
+}
+
+// fails holds a wrong submission to its check and its message, and reports
+// whether that check alone caught it.
+func (g *gate) fails(t *testing.T, c corpus.Case) bool {
+	t.Helper()
+	told := map[string]corpus.Message{}
+	caught := true
+	for i, r := range g.judge(t, c.Lab, writes(t.Context(), c)) {
+		provider := g.beds[i].Provider()
+		failed, errors := with(r, harness.Fail), with(r, harness.Error)
+		if !assert.Empty(t, errors, words(r)) || !assert.Len(t, failed, 1, "%s: %s", c.Mistake, words(r)) ||
+			!assert.Equal(t, c.Fails, failed[0].ID, "%s: %s", c.Mistake, words(r)) {
+			caught = false
+			continue
+		}
+		told[provider] = corpus.MessageOf(failed[0])
+		if !*update {
+			assert.Equal(t, c.MessageOn(provider), told[provider], "on %s, what the learner is told is not what %s says; run with -update and read the diff", provider, c.File)
+		}
+	}
+	if *update && caught {
+		require.NoError(t, c.Rewrite(fix.folder, told))
+	}
+	return caught
+}
+
+// judge runs a lab on a submission, on all clusters at once, and holds each
+// check to the same outcome everywhere.
+func (g *gate) judge(t *testing.T, lab harness.Lab, write func(testbed, string) error) []harness.LabResult {
+	t.Helper()
+	g.judged++
+	verdicts := make([]harness.LabResult, len(g.beds))
+	var group errgroup.Group
+	for i, b := range g.beds {
+		dir := t.TempDir()
+		group.Go(func() error {
+			err := write(b, dir)
+			if err == nil {
+				err = b.unchanged(t.Context(), func() (err error) {
+					verdicts[i], err = b.judge(t.Context(), lab, dir)
+					return err
+				})
+			}
+			if err != nil {
+				err = fmt.Errorf("on %s: %w", b.Provider(), err)
+			}
+			return err
+		})
+	}
+	require.NoError(t, group.Wait())
+	for i, v := range verdicts {
+		assert.Equal(t, outcomes(verdicts[0]), outcomes(v), "on %s as on %s", g.beds[i].Provider(), g.beds[0].Provider())
+	}
+	return verdicts
+}
+
+// judge is the verdict on one lab; the story's follows from the other labs.
+func (b testbed) judge(ctx context.Context, lab harness.Lab, dir string) (none harness.LabResult, err error) {
+	labs := []harness.Lab{lab}
+	if lab.Number == 0 {
+		if labs, err = fix.course.Select(""); err != nil {
+			return none, err
+		}
+	}
+	result, err := b.run(ctx, labs, dir)
+	if err != nil {
+		return none, err
+	}
+	last := len(result.Labs) - 1
+	for _, r := range result.Labs {
+		if r.Cleanup != "" {
+			return none, fmt.Errorf("cleaning up after %s: %s", r.Heading(), r.Cleanup)
+		}
+	}
+	for _, r := range result.Labs[:last] {
+		if r.Outcome != harness.Pass {
+			return none, fmt.Errorf("%s before the story: %s", r.Heading(), words(r))
+		}
+	}
+	return result.Labs[last], nil
+}
+
+// writes writes a case out, with a token of the cluster's if it needs one.
+func writes(ctx context.Context, c corpus.Case) func(testbed, string) error {
+	return func(b testbed, dir string) error {
+		token := ""
+		if c.NeedsToken() {
+			client, err := kubernetes.NewForConfig(b.Config())
+			if err != nil {
+				return err
+			}
+			request, err := client.CoreV1().ServiceAccounts(b.Namespaces().Home()).CreateToken(ctx, "default", &authenticationv1.TokenRequest{}, metav1.CreateOptions{})
+			if err != nil {
+				return err
+			}
+			token = request.Status.Token
+		}
+		return c.Write(fix.course, dir, token)
+	}
+}
+
+func outcomes(r harness.LabResult) (all []string) {
+	for _, c := range r.Checks {
+		all = append(all, c.ID+": "+string(c.Outcome))
+	}
+	return all
+}
+
+// with are the checks with an outcome.
+func with(r harness.LabResult, o harness.Outcome) (checks []harness.CheckResult) {
+	for _, c := range r.Checks {
+		if c.Outcome == o {
+			checks = append(checks, c)
+		}
+	}
+	return checks
+}
+
+// words is a verdict in lines, for a test's failure.
+func words(r harness.LabResult) string {
+	var b strings.Builder
+	for _, c := range r.Checks {
+		fmt.Fprintf(&b, "\n%s %s", c.Outcome, c.ID)
+		if c.Outcome != harness.Pass {
+			fmt.Fprintf(&b, ": wanted %q, found %q %s", c.Want, c.Got, c.Error)
+		}
+	}
+	return b.String()
+}
+
+// report prints which check is held up by which wrong submissions. One that
+// none kills could as well be missing, which is known where all of a lab's
+// wrong submissions were judged.
+func (g *gate) report(t *testing.T) {
+	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
+	defer w.Flush()
+	fmt.Fprintln(w, "\ncheck\twrong submissions that it alone caught")
+	for _, row := range g.rows {
+		if row.judged == 0 {
+			continue
+		}
+		for _, c := range row.lab.Checks {
+			names := row.killed[c.ID]
+			fmt.Fprintf(w, "%s\t%d: %s\n", c.ID, len(names), strings.Join(names, ", "))
+			if row.judged == row.wrong {
+				assert.NotEmpty(t, names, "no wrong submission is caught by %s alone", c.ID)
+			}
+		}
+	}
+}
