@@ -38,7 +38,7 @@ def grade(out: str) -> int:
     token = secrets.token_hex(16)
     print(f"::stop-commands::{token}", flush=True)
     try:
-        command = [str(rolecall / "bin/rolecall"), "grade", "-submission", str(checkout), "-out", out, "-formats", "classroom50,markdown"]
+        command = [str(rolecall / "bin/rolecall"), "grade", "--submission", str(checkout), "--out", out, "--formats", "classroom50,markdown"]
         return subprocess.run(command).returncode
     finally:
         print(f"::{token}::", flush=True)

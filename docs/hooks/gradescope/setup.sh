@@ -12,8 +12,8 @@ main() {
 	cd "${AUTOGRADER:-/autograder}/source/rolecall"
 	make bin/rolecall
 	# Builds what a cluster is made of, so that grading does not have to.
-	bin/rolecall up -cluster embedded -name warm
-	bin/rolecall down -cluster embedded -name warm
+	bin/rolecall up --cluster embedded --name warm
+	bin/rolecall down --cluster embedded --name warm
 }
 
 # install_go takes Go as its makers hand it out: https://go.dev/doc/install
