@@ -170,7 +170,7 @@ func TestGradeSaysWhatIsMissing(t *testing.T) {
 		{"grade --out OUT --formats xunit", 2, "FORMATS takes some of junit"},
 		{"grade --out OUT --key /dev/null", 2, "openssl genpkey"},
 		{"grade --out /dev/null/x", 2, "OUT=dir"},
-		{"grade --out OUT --cluster existing", 2, "this command is for clusters of rolecall's own"},
+		{"grade --out OUT --cluster existing", 2, "this command is for clusters that rolecall created"},
 		{"verify-evidence", 2, "OUT=dir"},
 		{"verify-evidence --out OUT", 1, "make grade"},
 		{"grade --out OUT --submission gradeall_test.go --formats gradescope,markdown,prairielearn,annotations,junit", 1, "neither a directory, nor a .zip"},

@@ -262,7 +262,7 @@ func TestUnschedulablePodFailsSoon(t *testing.T) {
 			assert.Equal(t, "pod.running", failed[0].ID)
 			assert.Contains(t, failed[0].Got, test.says)
 			assert.NotContains(t, failed[0].Hint, "probes")
-			assert.Less(t, failed[0].DurationMs, int64(5000))
+			assert.Less(t, failed[0].DurationMs, int64(15_000), "some 4 s, far from the 30 s that a pod has to become Ready; the rest is room for a busy machine")
 		})
 	}
 }
