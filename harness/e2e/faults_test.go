@@ -122,7 +122,7 @@ func TestKindForeignClusterIsRefused(t *testing.T) {
 	for _, verb := range []string{"up", "down"} {
 		c := b.start(t, verb)
 		assert.Equal(t, 2, c.status())
-		assert.Contains(t, c.said.String(), "not ours")
+		assert.Contains(t, c.said.String(), "rolecall did not create the kind cluster of that name")
 		names, err := kindcluster.NewProvider(option).List()
 		require.NoError(t, err)
 		assert.True(t, slices.Contains(names, b.Name()), "it is still there")
