@@ -68,6 +68,8 @@ func TestClusterFalters(t *testing.T) {
 			}
 		})
 	}
+	require.NoError(t, b.Up(t.Context()))
+	b.passes(t, lab.Number) // and deletes what those that were cut off left
 }
 
 // TestCreationInterrupted ends the creation of a cluster half-way; then nothing
