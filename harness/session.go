@@ -6,8 +6,10 @@ import (
 	"io"
 	"path/filepath"
 
+	"golang.org/x/sync/errgroup"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/rand"
+	apiversion "k8s.io/apimachinery/pkg/version"
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/kubernetes"
 
@@ -38,12 +40,21 @@ func open(ctx context.Context, course Course, c cluster.Cluster, files *check.Su
 	if err != nil {
 		return nil, next.Errorf("make status", "connecting to the cluster: %w", err)
 	}
-	version, err := client.Discovery().ServerVersion()
-	if err != nil {
-		return nil, next.Errorf("make status", "asking the API server for its version: %w", err)
+	var version *apiversion.Info
+	var arch, self string
+	group, asking := errgroup.WithContext(ctx)
+	group.Go(func() (err error) {
+		if version, err = client.Discovery().ServerVersion(); err != nil {
+			return next.Errorf("make status", "asking the API server for its version: %w", err)
+		}
+		return nil
+	})
+	group.Go(func() (err error) { arch, err = nodeArch(asking, client); return err })
+	logger, logs := c.(cluster.AuditLogger)
+	if logs {
+		group.Go(func() (err error) { self, err = check.Self(asking, client); return err })
 	}
-	arch, err := nodeArch(ctx, client)
-	if err != nil {
+	if err := group.Wait(); err != nil {
 		return nil, err
 	}
 	_, ours := c.(cluster.Owned)
@@ -69,7 +80,7 @@ func open(ctx context.Context, course Course, c cluster.Cluster, files *check.Su
 	if s.observer == nil {
 		s.observer = silent{}
 	}
-	if logger, ok := c.(cluster.AuditLogger); ok {
+	if logs {
 		log, err := logger.AuditLog(ctx)
 		if err != nil {
 			cancel()
@@ -78,7 +89,7 @@ func open(ctx context.Context, course Course, c cluster.Cluster, files *check.Su
 		if o.Recorder != nil {
 			log = &copied{io.TeeReader(log, o.Recorder.Audit()), log}
 		}
-		s.env.Audit = check.Follow(ctx, log, client)
+		s.env.Audit = check.Follow(ctx, log, client, self)
 		s.facts.AuditLog = true
 	}
 	return s, nil

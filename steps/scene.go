@@ -5,6 +5,7 @@ package steps
 import (
 	"context"
 
+	"golang.org/x/sync/errgroup"
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 
@@ -44,13 +45,12 @@ func Before(ctx context.Context, e *check.Env) error {
 		return err
 	}
 	list := check.Permission{Verb: "list", Resource: "services"}
+	group, ctx := errgroup.WithContext(ctx)
 	for _, role := range []string{Home, Elsewhere} {
 		ns := e.Namespaces.Of(role)
-		if err := e.Closed(ctx, check.ServiceAccount(ns, "default"), list, ns); err != nil {
-			return err
-		}
+		group.Go(func() error { return e.Closed(ctx, check.ServiceAccount(ns, "default"), list, ns) })
 	}
-	return nil
+	return group.Wait()
 }
 
 // Kinds of object that labs ask for, make or refuse.

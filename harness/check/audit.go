@@ -43,9 +43,19 @@ type Audit struct {
 	changed  chan struct{} // closed and replaced at every new event
 }
 
-// Follow reads the log until it ends or ctx is done.
-func Follow(ctx context.Context, log io.ReadCloser, client kubernetes.Interface) *Audit {
-	a := &Audit{client: client, open: map[types.UID]Request{}, barriers: map[string]bool{}, changed: make(chan struct{})}
+// Self is our own user name at the API server.
+func Self(ctx context.Context, client kubernetes.Interface) (string, error) {
+	review, err := client.AuthenticationV1().SelfSubjectReviews().Create(ctx, &authenticationv1.SelfSubjectReview{}, metav1.CreateOptions{})
+	if err != nil {
+		return "", next.Errorf("make status", "asking the API server for our own name: %w", err)
+	}
+	return review.Status.UserInfo.Username, nil
+}
+
+// Follow reads the log until it ends or ctx is done. own is the name that
+// client's requests have in it.
+func Follow(ctx context.Context, log io.ReadCloser, client kubernetes.Interface, own string) *Audit {
+	a := &Audit{client: client, own: own, open: map[types.UID]Request{}, barriers: map[string]bool{}, changed: make(chan struct{})}
 	context.AfterFunc(ctx, func() { log.Close() })
 	go a.read(log)
 	return a
@@ -199,15 +209,6 @@ func (a *Audit) barrier(ctx context.Context) error {
 
 // send sends a barrier's request.
 func (a *Audit) send(ctx context.Context, nonce string) error {
-	if a.own == "" {
-		review, err := a.client.AuthenticationV1().SelfSubjectReviews().Create(ctx, &authenticationv1.SelfSubjectReview{}, metav1.CreateOptions{})
-		if err != nil {
-			return next.Errorf("make status", "asking the API server for our own name: %w", err)
-		}
-		a.mu.Lock()
-		a.own = review.Status.UserInfo.Username
-		a.mu.Unlock()
-	}
 	a.mu.Lock()
 	if _, sent := a.barriers[nonce]; !sent {
 		a.barriers[nonce] = false

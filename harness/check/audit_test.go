@@ -23,8 +23,7 @@ import (
 	"rolecall/harness/next"
 )
 
-// apiServer is an API server that knows its caller and /version, and writes an
-// audit log; before writes what happens just before a barrier's own event.
+// apiServer is an API server that knows /version and writes an audit log; before writes what happens just before a barrier's own event.
 type apiServer struct {
 	log    *json.Encoder
 	before func(log *json.Encoder)
@@ -51,7 +50,7 @@ func follow(t *testing.T, before func(log *json.Encoder)) *Audit {
 	reader, writer := io.Pipe()
 	client, err := kubernetes.NewForConfig(&rest.Config{Transport: apiServer{json.NewEncoder(writer), before}})
 	require.NoError(t, err)
-	return Follow(t.Context(), reader, client)
+	return Follow(t.Context(), reader, client, "kubernetes-admin")
 }
 
 func event(id, uri string, stage auditv1.Stage) auditv1.Event {
@@ -173,7 +172,7 @@ func TestABrokenLogIsOurError(t *testing.T) {
 	writer.CloseWithError(io.ErrUnexpectedEOF)
 	client, err := kubernetes.NewForConfig(&rest.Config{Transport: apiServer{log: json.NewEncoder(io.Discard)}})
 	require.NoError(t, err)
-	err = Follow(t.Context(), reader, client).Mark(t.Context())
+	err = Follow(t.Context(), reader, client, "kubernetes-admin").Mark(t.Context())
 	require.ErrorContains(t, err, "audit log")
 	assert.Equal(t, "make status", next.Of(err))
 	_, learners := AsFailure(err)
@@ -186,7 +185,7 @@ func TestALogThatShowsNothingIsOurError(t *testing.T) {
 		client, err := kubernetes.NewForConfig(&rest.Config{Transport: apiServer{log: json.NewEncoder(io.Discard)}})
 		require.NoError(t, err)
 		began := time.Now()
-		err = Follow(t.Context(), reader, client).Mark(t.Context())
+		err = Follow(t.Context(), reader, client, "kubernetes-admin").Mark(t.Context())
 		require.ErrorContains(t, err, "did not show our own request within 10s")
 		assert.Equal(t, 10*time.Second, time.Since(began))
 	})

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"rolecall/harness/cluster"
@@ -17,28 +19,35 @@ import (
 // in the scene's namespaces or cluster-wide, and that would change a verdict.
 // It is somebody's work, so it stays, and the error says what to do about it.
 func (e *Env) NoOtherAccess(ctx context.Context) error {
+	names := e.Namespaces.Names()
+	inNamespaces := make([]*rbacv1.RoleBindingList, len(names))
+	var everywhere *rbacv1.ClusterRoleBindingList
+	group, asking := errgroup.WithContext(ctx)
+	for i, ns := range names {
+		group.Go(func() (err error) {
+			inNamespaces[i], err = e.Client.RbacV1().RoleBindings(ns).List(asking, metav1.ListOptions{LabelSelector: "!" + cluster.SceneLabel})
+			return err
+		})
+	}
+	group.Go(func() (err error) {
+		everywhere, err = e.Client.RbacV1().ClusterRoleBindings().List(asking, metav1.ListOptions{})
+		return err
+	})
+	if err := group.Wait(); err != nil {
+		return next.Errorf("make status", "looking for role bindings: %w", err)
+	}
 	var inTheWay, remedies []string
-	for _, ns := range e.Namespaces.Names() {
-		bindings, err := e.Client.RbacV1().RoleBindings(ns).List(ctx, metav1.ListOptions{LabelSelector: "!" + cluster.SceneLabel})
-		if err != nil {
-			return next.Errorf("make status", "looking for role bindings in %s: %w", ns, err)
-		}
-		for _, b := range bindings.Items {
+	for i, ns := range names {
+		for _, b := range inNamespaces[i].Items {
 			inTheWay = append(inTheWay, fmt.Sprintf("RoleBinding %s in %s", Printable(b.Name, 100), ns))
 			remedies = append(remedies, deletion("RoleBinding", b.Name, ns))
 		}
 	}
-	bindings, err := e.Client.RbacV1().ClusterRoleBindings().List(ctx, metav1.ListOptions{})
-	if err != nil {
-		return next.Errorf("make status", "looking for cluster role bindings: %w", err)
-	}
-	for _, b := range bindings.Items {
-		for _, s := range b.Subjects {
-			if e.concerns(s.Kind, s.Namespace, s.Name) && b.Labels["kubernetes.io/bootstrapping"] == "" {
-				inTheWay = append(inTheWay, "ClusterRoleBinding "+Printable(b.Name, 100))
-				remedies = append(remedies, deletion("ClusterRoleBinding", b.Name, ""))
-				break
-			}
+	for _, b := range everywhere.Items {
+		builtIn := b.Labels["kubernetes.io/bootstrapping"] != ""
+		if !builtIn && slices.ContainsFunc(b.Subjects, e.concerns) {
+			inTheWay = append(inTheWay, "ClusterRoleBinding "+Printable(b.Name, 100))
+			remedies = append(remedies, deletion("ClusterRoleBinding", b.Name, ""))
 		}
 	}
 	if len(inTheWay) > 0 {
@@ -69,14 +78,14 @@ func (e *Env) Closed(ctx context.Context, who Subject, p Permission, namespace s
 
 // concerns reports whether a subject of a binding is one that the service
 // accounts of the scene, or a caller without a token, would act as.
-func (e *Env) concerns(kind, namespace, name string) bool {
-	switch kind {
+func (e *Env) concerns(s rbacv1.Subject) bool {
+	switch s.Kind {
 	case "ServiceAccount":
-		return slices.Contains(e.Namespaces.Names(), namespace)
+		return slices.Contains(e.Namespaces.Names(), s.Namespace)
 	case "User":
-		return name == "system:anonymous" || strings.HasPrefix(name, "system:serviceaccount:")
+		return s.Name == "system:anonymous" || strings.HasPrefix(s.Name, "system:serviceaccount:")
 	case "Group":
-		return name == "system:authenticated" || name == "system:unauthenticated" || strings.HasPrefix(name, "system:serviceaccounts")
+		return s.Name == "system:authenticated" || s.Name == "system:unauthenticated" || strings.HasPrefix(s.Name, "system:serviceaccounts")
 	}
 	return false
 }

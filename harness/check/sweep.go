@@ -72,29 +72,32 @@ func (e *Env) swept(ctx context.Context) ([]dynamic.ResourceInterface, error) {
 	return where, nil
 }
 
-// sweep deletes what matches, and returns what that was and where: there it is
-// worth looking again. Finalizers go too: nothing that they wait for matters.
-func sweep(ctx context.Context, where []dynamic.ResourceInterface, match metav1.ListOptions) (again []dynamic.ResourceInterface, found []unstructured.Unstructured, err error) {
+// sweep deletes what matches. What has no finalizers is gone when the API
+// server has answered. Other objects lose their finalizers, since nothing that
+// those wait for matters; it returns them and where to look for them again.
+func sweep(ctx context.Context, where []dynamic.ResourceInterface, match metav1.ListOptions) (again []dynamic.ResourceInterface, held []unstructured.Unstructured, err error) {
 	var mu sync.Mutex
 	group, ctx := errgroup.WithContext(ctx)
 	for _, resource := range where {
 		group.Go(func() error {
 			list, err := resource.List(ctx, match)
-			if err != nil || len(list.Items) == 0 {
+			if err != nil {
 				return err
 			}
-			mu.Lock()
-			again, found = append(again, resource), append(found, list.Items...)
-			mu.Unlock()
 			for _, object := range list.Items {
 				if err := remove(ctx, resource, object); err != nil {
 					return err
 				}
 			}
+			if some := slices.DeleteFunc(list.Items, func(o unstructured.Unstructured) bool { return len(o.GetFinalizers()) == 0 }); len(some) > 0 {
+				mu.Lock()
+				defer mu.Unlock()
+				again, held = append(again, resource), append(held, some...)
+			}
 			return nil
 		})
 	}
-	return again, found, group.Wait()
+	return again, held, group.Wait()
 }
 
 func remove(ctx context.Context, resource dynamic.ResourceInterface, object unstructured.Unstructured) error {

@@ -100,7 +100,10 @@ func TestSweepStripsFinalizersAndWaits(t *testing.T) {
 
 func TestSweepSaysWhatIsNotGone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		e, f := newEnv(t, nil, labelled(podKind, "home", "a", "run-a"), labelled(roleKind, "elsewhere", "b", "run-a"))
+		e, f := newEnv(t, nil, labelled(podKind, "home", "a", "run-a", "example.com/x"), labelled(roleKind, "elsewhere", "b", "run-a", "example.com/x"))
+		f.dynamic.PrependReactor("patch", "*", func(clienttesting.Action) (bool, runtime.Object, error) {
+			return true, &unstructured.Unstructured{}, nil // and something puts them back
+		})
 		f.dynamic.PrependReactor("delete", "*", func(clienttesting.Action) (bool, runtime.Object, error) { return true, nil, nil })
 		err := e.Sweep(t.Context())
 		assert.EqualError(t, err, "deleting what the lab created: still there after 10s: Pod a in home, Role b in elsewhere")

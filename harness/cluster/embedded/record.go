@@ -20,9 +20,14 @@ func (c *Cluster) fingerprint() string {
 	return hex.EncodeToString(sum.Sum(nil))
 }
 
-// sourcesSum is a digest of the machine's sources.
-var sourcesSum = sync.OnceValue(func() [sha256.Size]byte {
-	return sha256.Sum256(fmt.Appendf(nil, "%q", content()))
+// sourcesSum is a digest of the machine's sources: the length of each name and
+// text goes before it, so that no two sets of files are one sequence of bytes.
+var sourcesSum = sync.OnceValue(func() []byte {
+	sum := sha256.New()
+	for _, part := range content() {
+		fmt.Fprintf(sum, "%d %s", len(part), part)
+	}
+	return sum.Sum(nil)
 })
 
 // unusable connects to a complete cluster that was created from the same. It
