@@ -107,7 +107,7 @@ func (c Course) Named(word string) (Lab, error) {
 			return lab, nil
 		}
 	}
-	return Lab{}, fmt.Errorf("unknown lab %q: choose %s", word, c.numbers(c.Labs))
+	return Lab{}, fmt.Errorf("unknown lab %q: the course has labs %s", word, c.numbers(c.Labs))
 }
 
 // Default is the part that is meant where none is named.
@@ -131,7 +131,7 @@ func (c Course) Select(words string) ([]Lab, error) {
 			}
 		}
 		if !found {
-			return fmt.Errorf("choosing labs: LABS=%s names no lab of this course, which has %s", words, c.numbers(c.Labs))
+			return fmt.Errorf("choosing labs: LABS=%s names no lab of this course, which has labs %s", words, c.numbers(c.Labs))
 		}
 		return nil
 	}

@@ -47,7 +47,7 @@ func TestSelect(t *testing.T) {
 		assert.Equal(t, want, slugs, "LABS=%s", words)
 	}
 	for words, why := range map[string]string{
-		"7": "has 1, 2, 6", "3-5": "names no lab", "x": "is not a lab", "2-1": "is not a lab", "1-": "is not a lab", "-1": "is not a lab",
+		"7": "has labs 1, 2, 6", "3-5": "names no lab", "x": "is not a lab", "2-1": "is not a lab", "1-": "is not a lab", "-1": "is not a lab",
 		"1,,2": "", "pastry": "is not a lab", "99999999999999999999": "is not a lab",
 	} {
 		_, err := bakery().Select(words)
@@ -64,7 +64,7 @@ func TestLabByNumber(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, []any{"cake", "lab-6", "Lab 6: cake", 10, "courses/baking/lab-6-cake"}, []any{lab.Slug, lab.Folder(), lab.Heading(), lab.Points(), bakery().Source(lab)})
 	_, err = bakery().Lab(3)
-	assert.EqualError(t, err, `unknown lab "3": choose 1, 2, 6`)
+	assert.EqualError(t, err, `unknown lab "3": the course has labs 1, 2, 6`)
 	assert.Equal(t, "courses/baking/baking", bakery().Source(*bakery().Story))
 }
 

@@ -106,9 +106,9 @@ func mistake(ctx context.Context, e *check.Env, grants []grant) (got, hint strin
 		ref := g.binding.RoleRef
 		switch {
 		case !g.exists && ref.Kind == clusterRoleKind.Kind:
-			got, hint = "no ClusterRole "+ref.Name+" here", "Write name: view under roleRef."
+			got, hint = "refers to the ClusterRole "+ref.Name+", which does not exist", "Write name: view under roleRef."
 		case !g.exists:
-			got, hint = "no Role "+ref.Name+" here", "Write kind: ClusterRole and name: view under roleRef."
+			got, hint = "refers to the Role "+ref.Name+", which does not exist", "Write kind: ClusterRole and name: view under roleRef."
 			_, isClusterRole, err := rules(ctx, e, rbacv1.RoleRef{Kind: clusterRoleKind.Kind, Name: ref.Name})
 			if err != nil {
 				return "", "", err
@@ -117,13 +117,13 @@ func mistake(ctx context.Context, e *check.Env, grants []grant) (got, hint strin
 				got, hint = got+"; "+ref.Name+" is a ClusterRole", "Write kind: ClusterRole under roleRef."
 			}
 		case len(g.binding.Subjects) == 0:
-			got, hint = "no subject", "Name one under subjects: kind ServiceAccount, name default, namespace default."
+			got, hint = "names no subject", "Name one under subjects: kind ServiceAccount, name default, namespace default."
 		case !g.reaches(subject(e)):
-			got, hint = subjectText(g.binding.Subjects[0])+" as its subject", subjectHint(g.binding.Subjects[0])
+			got, hint = "names "+subjectText(g.binding.Subjects[0])+" as its subject", subjectHint(g.binding.Subjects[0])
 		default:
 			continue
 		}
-		return check.Printable("RoleBinding "+g.name()+": "+got, 300), hint, nil
+		return check.Printable("RoleBinding "+g.name()+" "+got, 300), hint, nil
 	}
 	return "", "", nil
 }
@@ -138,7 +138,7 @@ func subjectHint(s rbacv1.Subject) string {
 	case s.Name != "default":
 		return "Write name: default under subjects."
 	}
-	return "Write namespace: default under subjects: there the account lives."
+	return "Write namespace: default under subjects: the account is in that namespace."
 }
 
 // isAccount reports whether a subject is the learner's service account and
@@ -157,7 +157,7 @@ func subject(e *check.Env) check.Subject {
 func subjectText(s rbacv1.Subject) string {
 	text := s.Kind + " " + s.Name
 	if s.Namespace != "" {
-		text += " of " + s.Namespace
+		text += " in " + s.Namespace
 	}
 	return check.Printable(text, 200)
 }

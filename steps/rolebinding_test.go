@@ -62,14 +62,14 @@ func TestRoleBindingNamesTheOneMistake(t *testing.T) {
 		return strings.Replace(goodBinding, old, with, 1)
 	}
 	for name, test := range map[string]struct{ text, got, hint string }{
-		"Role for ClusterRole": {change("kind: ClusterRole", "kind: Role"), "RoleBinding a: no Role view here; view is a ClusterRole", "Write kind: ClusterRole under roleRef."},
-		"no such Role":         {change("kind: ClusterRole, name: view", "kind: Role, name: viewer"), "RoleBinding a: no Role viewer here", "Write kind: ClusterRole and name: view under roleRef."},
-		"no such ClusterRole":  {change("name: view", "name: veiw"), "RoleBinding a: no ClusterRole veiw here", "Write name: view under roleRef."},
-		"a User":               {change("kind: ServiceAccount, name: default, namespace: default", "kind: User, name: default"), "RoleBinding a: User default as its subject", "A service account is not a User: write kind: ServiceAccount, without apiGroup."},
-		"another name":         {change("name: default, ", "name: defualt, "), "RoleBinding a: ServiceAccount defualt of default as its subject", "Write name: default under subjects."},
-		"another namespace":    {change("namespace: default", "namespace: kube-system"), "RoleBinding a: ServiceAccount default of kube-system as its subject", "Write namespace: default under subjects: there the account lives."},
-		"a name cut short":     {change("kind: ServiceAccount, name: default, namespace: default", `kind: User, name: "system:serviceaccount:default"`), "RoleBinding a: User system:serviceaccount:default as its subject", "Name the account: kind ServiceAccount, name default, namespace default."},
-		"no subject":           {change("[{kind: ServiceAccount, name: default, namespace: default}]", "[]"), "RoleBinding a: no subject", "Name one under subjects: kind ServiceAccount, name default, namespace default."},
+		"Role for ClusterRole": {change("kind: ClusterRole", "kind: Role"), "RoleBinding a refers to the Role view, which does not exist; view is a ClusterRole", "Write kind: ClusterRole under roleRef."},
+		"no such Role":         {change("kind: ClusterRole, name: view", "kind: Role, name: viewer"), "RoleBinding a refers to the Role viewer, which does not exist", "Write kind: ClusterRole and name: view under roleRef."},
+		"no such ClusterRole":  {change("name: view", "name: veiw"), "RoleBinding a refers to the ClusterRole veiw, which does not exist", "Write name: view under roleRef."},
+		"a User":               {change("kind: ServiceAccount, name: default, namespace: default", "kind: User, name: default"), "RoleBinding a names User default as its subject", "A service account is not a User: write kind: ServiceAccount, without apiGroup."},
+		"another name":         {change("name: default, ", "name: defualt, "), "RoleBinding a names ServiceAccount defualt in default as its subject", "Write name: default under subjects."},
+		"another namespace":    {change("namespace: default", "namespace: kube-system"), "RoleBinding a names ServiceAccount default in kube-system as its subject", "Write namespace: default under subjects: the account is in that namespace."},
+		"a name cut short":     {change("kind: ServiceAccount, name: default, namespace: default", `kind: User, name: "system:serviceaccount:default"`), "RoleBinding a names User system:serviceaccount:default as its subject", "Name the account: kind ServiceAccount, name default, namespace default."},
+		"no subject":           {change("[{kind: ServiceAccount, name: default, namespace: default}]", "[]"), "RoleBinding a names no subject", "Name one under subjects: kind ServiceAccount, name default, namespace default."},
 		"a Role alone":         {"apiVersion: rbac.authorization.k8s.io/v1\nkind: Role\nmetadata: {name: a}\n", "no RoleBinding, so nobody gets anything", "Add a RoleBinding: a Role alone says what may be done, and a RoleBinding says who may."},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -91,8 +91,8 @@ func TestRoleBindingFindsWhatIsMore(t *testing.T) {
 		"to the account's name":  {`[{kind: User, name: "system:serviceaccount:default:default"}]`, "rolebinding.no-more", "RoleBinding b also allows: delete pods"},
 		"to a group of it":       {`[{kind: Group, name: "system:serviceaccounts:default"}]`, "rolebinding.no-more", "RoleBinding b also allows: delete pods"},
 		"to everybody":           {`[{kind: Group, name: "system:authenticated"}]`, "rolebinding.no-more", "RoleBinding b also allows: delete pods"},
-		"to another":             {"[{kind: ServiceAccount, name: robot, namespace: default}]", "rolebinding.only-default", "RoleBinding b also reaches ServiceAccount robot of default"},
-		"to another's namespace": {"[{kind: ServiceAccount, name: default, namespace: kube-system}]", "rolebinding.only-default", "RoleBinding b also reaches ServiceAccount default of kube-system"},
+		"to another":             {"[{kind: ServiceAccount, name: robot, namespace: default}]", "rolebinding.only-default", "RoleBinding b also reaches ServiceAccount robot in default"},
+		"to another's namespace": {"[{kind: ServiceAccount, name: default, namespace: kube-system}]", "rolebinding.only-default", "RoleBinding b also reaches ServiceAccount default in kube-system"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			e, f := newEnv(t, bindingFile, goodBinding+admin+test.subjects+"\n")

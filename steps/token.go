@@ -3,6 +3,7 @@ package steps
 import (
 	"context"
 	"fmt"
+	"regexp"
 
 	"rolecall/harness"
 	"rolecall/harness/check"
@@ -158,6 +159,9 @@ func witnessed(ctx context.Context, e *check.Env, c *check.Caller, container str
 	return &made, nil
 }
 
+// unverified is what curl and Go say without a certificate for the server.
+var unverified = regexp.MustCompile(`curl: \((60|77)\)|unknown authority|local issuer certificate`)
+
 // missed fails a program whose request is not the one that a lab is about, and
 // names the likeliest reason.
 func (c *call) missed(e *check.Env, want string) error {
@@ -173,12 +177,19 @@ func (c *call) missed(e *check.Env, want string) error {
 			failure.Got += "; on stderr " + message
 		}
 		failure.Hint = "The request is GET https://kubernetes.default.svc/api/v1/namespaces/NAMESPACE/services."
+		if unverified.MatchString(c.run.Stderr) {
+			failure.Hint = "The program has no certificate to verify the server with: give it " + check.ServiceAccountPath + "/ca.crt (curl --cacert)."
+		}
 	case c.run.Program.QuotesToken() && len(c.seen.Answered(401)) > 0:
 		failure.Hint = "Single quotes keep $( ) and variables from being expanded: put the Authorization header in double quotes."
 	case len(c.seen.Answered(401)) > 0:
 		failure.Hint = "The server did not accept the token: send it as Authorization: Bearer followed by the file's content, nothing more."
 	case len(c.seen.WithCredential()) == 0:
 		failure.Hint = "The request carried no token: send the header Authorization: Bearer with the content of " + check.ServiceAccountPath + "/token."
+	case c.seen[0].Verb == "watch":
+		failure.Hint = "A watch is a list that stays open: leave the parameter watch out of the request."
+	case c.seen[0].Verb == "get" && c.seen[0].Resource == "services":
+		failure.Hint = "With a name after services the request is for one service: end the path with /services."
 	default:
 		failure.Hint = "The path for the services of a namespace is /api/v1/namespaces/NAMESPACE/services."
 	}

@@ -296,7 +296,7 @@ func (f *front) oneLab(cmd *cobra.Command, words []string) error {
 		return hint(cmd, fmt.Errorf("%s takes the number of one lab, %s", cmd.CommandPath(), example))
 	}
 	if _, err := f.course.Named(words[0]); err != nil {
-		return fmt.Errorf("%w, %s", err, example)
+		return fmt.Errorf("%w; %s", err, example)
 	}
 	return nil
 }

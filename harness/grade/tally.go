@@ -36,7 +36,7 @@ func (r *tally) end(i int, s Submission, result *harness.Result) {
 	if result.Outcome == harness.Error {
 		points = "-"
 	}
-	fmt.Fprintf(r.all.Lines, "%*d/%d  %-5s  %7s  %s\n", len(fmt.Sprint(r.total)), r.done, r.total, result.Outcome, points, report.OneLine(s.Name, 100))
+	r.all.Display.Print(r.all.Lines, fmt.Sprintf("%*d/%d  %-5s  %7s  %s", len(fmt.Sprint(r.total)), r.done, r.total, result.Outcome, points, report.OneLine(s.Name, 100)))
 	r.task.Update(fmt.Sprintf("%d of %d, about %s left", r.done, r.total, r.remaining(time.Now())))
 }
 

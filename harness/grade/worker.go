@@ -7,6 +7,9 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
 
 	"rolecall/harness/cluster"
 	"rolecall/harness/next"
@@ -41,9 +44,27 @@ func (w Workers) command(worker int, s Submission, out string) *exec.Cmd {
 // name names what a worker has.
 func (w Workers) name(worker int) string { return fmt.Sprintf("%s-%d", w.Name, worker+1) }
 
-// temporary is a worker's folder for temporary files.
+// temporary is a worker's folder for temporary files. That there is one says
+// that the worker may have a cluster too.
 func (w Workers) temporary(worker int) string {
-	return filepath.Join(w.Home, "grading", w.name(worker)+"-tmp")
+	return filepath.Join(w.Home, "grading", w.Provider.Name()+"-"+w.name(worker))
+}
+
+// left are the workers that have a folder, in order.
+func (w Workers) left() ([]int, error) {
+	folders, err := os.ReadDir(filepath.Join(w.Home, "grading"))
+	if err != nil {
+		return nil, fmt.Errorf("looking for what an earlier run left: %w", err)
+	}
+	var workers []int
+	for _, folder := range folders {
+		number, ours := strings.CutPrefix(folder.Name(), w.Provider.Name()+"-"+w.Name+"-")
+		if n, err := strconv.Atoi(number); ours && err == nil && n > 0 {
+			workers = append(workers, n-1)
+		}
+	}
+	slices.Sort(workers)
+	return workers, nil
 }
 
 // prepare makes the workers' folders, and deletes what an earlier run with more
@@ -54,14 +75,19 @@ func (w Workers) prepare(ctx context.Context, count int) error {
 			return next.Errorf("free some disk space", "making a worker's folder: %w", err)
 		}
 	}
-	for worker := count; ; worker++ {
-		if _, err := os.Stat(w.temporary(worker)); err != nil {
-			return nil
+	left, err := w.left()
+	if err != nil {
+		return err
+	}
+	for _, worker := range left {
+		if worker < count {
+			continue // which this run uses, and clears at its end
 		}
 		if err := w.clear(ctx, worker); err != nil {
 			return err
 		}
 	}
+	return nil
 }
 
 // clear deletes what a worker's processes left, also those that were killed.

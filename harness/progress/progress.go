@@ -51,13 +51,21 @@ type Task struct {
 
 // Say prints a line of its own, above the tasks that are running.
 func (d *Display) Say(line string) {
+	if d != nil {
+		d.Print(d.w, line)
+	}
+}
+
+// Print prints a line to w, which may be the terminal that shows the tasks.
+func (d *Display) Print(w io.Writer, line string) {
 	if d == nil {
+		fmt.Fprintln(w, line)
 		return
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.clear()
-	fmt.Fprintln(d.w, line)
+	fmt.Fprintln(w, line)
 	if d.terminal {
 		d.redraw(time.Now())
 	}

@@ -39,7 +39,7 @@ func build() gobuild.Program {
 	return gobuild.Program{
 		Name: "machine", Packages: []string{".", "./sandbox/agent"},
 		Ldflags: versions.KubernetesLdflags,
-		Content: content(), Write: writeModule, Usual: 6 * time.Minute,
+		Content: content(), Write: writeModule, Usual: 8 * time.Minute,
 	}
 }
 
