@@ -62,11 +62,22 @@ grading = $(owned) $(chosen) $(key) $(if $(strip $(FORMATS)),--formats "$(strip 
 limits  = $(if $(strip $(WORKERS)),--workers $(WORKERS)) $(if $(strip $(TIME)),--time $(TIME)) $(if $(strip $(MEMORY)),--memory $(MEMORY))
 suite   = $(owned) $(if $(strip $(BESIDE)),--beside $(strip $(BESIDE)))
 
+# What cannot be made is named before anything is.
+ifneq (,$(unknown))
+space := $(subst ,, )
+guess := $(filter $(labs),$(subst lab,lab-,$(subst $(space),,$(MAKECMDGOALS))))
+said  := $(if $(filter kubectl,$(firstword $(MAKECMDGOALS))),put kubectl's own words into ARGS: make kubectl ARGS="$(wordlist 2,99,$(MAKECMDGOALS))",unknown target "$(if $(guess),$(MAKECMDGOALS),$(firstword $(unknown)))"$(guess:%=; did you mean make %?))
+$(MAKECMDGOALS) $(if $(word 2,$(MAKECMDGOALS)),$(subst $(space),\ ,$(MAKECMDGOALS))):
+	$(do)printf 'make: %s\n' "$$SAID" >&2; echo 'Run make in this folder to see what there is.' >&2; exit 1
+export SAID := $(said)
+.PHONY: $(MAKECMDGOALS)
+else
+
 ## For learners
 
 help: ## this list
 	$(do)awk -v course=$(course) '/^## /{printf "\n%s\n", substr($$0, 4)} /^[$$a-z].*: .*## /{split($$0, a, ":.*## "); sub(/\$$\(course\)/, course, a[1]); gsub(/^\$$\(|s\)$$/, "", a[1]); if (a[1] ~ /^(lab|solution|restart)$$/) a[1] = a[1] "-N"; printf "  make %-16s %s\n", a[1], a[2]}' Makefile
-	$(do)printf '\nVariables: CLUSTER=auto|kind|embedded|existing  NAME=cluster  SUBMISSION=dir  RESULTS=dir  (all: see Makefile)\n'
+	$(do)printf '\nVariables: CLUSTER=auto|kind|embedded|existing  NAME=cluster  SUBMISSION=dir  SUBMISSIONS=dir\n           OUT=dir  RESULTS=dir  LABS=1-3  ARGS="get pods"  (all: see Makefile)\n'
 
 $(labs): $(rolecall) ## check lab N; the first time, get its starter
 	$(do)exec $(rolecall) lab $(@:lab-%=%) $(any) $(files) $(results)
@@ -74,14 +85,14 @@ $(labs): $(rolecall) ## check lab N; the first time, get its starter
 $(course): $(rolecall) ## check all labs and the story that they tell together
 	$(do)exec $(rolecall) $@ $(any) $(files) $(chosen) $(results)
 
-demo: $(rolecall) ## the same with the reference solutions
+demo: $(rolecall) ## all labs, with the reference solutions
 	$(do)exec $(rolecall) demo $(any) $(chosen) $(results)
 
 $(solutions): $(rolecall) ## show the reference solution of lab N, after asking
 	$(do)exec $(rolecall) solution $(@:solution-%=%) $(yes)
 
 $(restarts): $(rolecall) ## start lab N over; what you wrote is kept beside it
-	$(do)exec $(rolecall) restart $(@:restart-%=%) $(files) $(yes)
+	$(do)exec $(rolecall) restart $(@:restart-%=%) $(any) $(files) $(yes)
 
 ## For teachers
 
@@ -122,13 +133,6 @@ doctor: $(rolecall) ## say what this machine can run and what is missing
 
 clean: $(rolecall) ## delete what was built for clusters, and bin/; work/ stays
 	$(do)$(rolecall) clean && rm -rf bin
-
-ifneq (,$(unknown))
-space := $(subst ,, )
-guess := $(filter $(labs),$(subst lab,lab-,$(subst $(space),,$(MAKECMDGOALS))))
-$(unknown) $(if $(word 2,$(MAKECMDGOALS)),$(subst $(space),\ ,$(MAKECMDGOALS))):
-	$(do)echo 'make: unknown target "$@"$(guess:%=; did you mean make %?)' >&2; echo 'Run make in this folder to see what there is.' >&2; exit 1
-endif
 
 ## For developers
 
@@ -177,4 +181,6 @@ $(rolecall): $(sources)
 	$(do)command -v go >/dev/null || { echo 'rolecall is built with Go, which is not installed here: see https://go.dev/doc/install' >&2; exit 1; }
 	$(do)echo 'building $@ (the first time takes about 2 minutes)'; go build -o $@ . & build=$$!; \
 	(past=0; while sleep 10 >/dev/null 2>&1; do past=$$((past + 10)); echo "building $@: $$past s"; done) & clock=$$!; \
-	trap "kill $$build $$clock 2>/dev/null" EXIT; trap 'exit 1' INT TERM; wait $$build || exit 1
+	trap "kill $$build $$clock 2>/dev/null" EXIT; trap 'echo "Interrupted; run the same command again, and the build goes on." >&2; exit 1' INT TERM; wait $$build || exit 1
+
+endif

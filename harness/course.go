@@ -130,8 +130,8 @@ func (c Course) Select(words string) ([]Lab, error) {
 				chosen[lab.Number], found = true, true
 			}
 		}
-		if !found {
-			return fmt.Errorf("choosing labs: LABS=%s names no lab of this course, which has labs %s", words, c.numbers(c.Labs))
+		if !found || last > c.Labs[len(c.Labs)-1].Number {
+			return fmt.Errorf("choosing labs: LABS=%s names a lab that the course does not have: it has labs %s", words, c.numbers(c.Labs))
 		}
 		return nil
 	}
@@ -172,7 +172,7 @@ func (c Course) span(word string) (first, last int, err error) {
 			return part.First, part.Last, nil
 		}
 	}
-	from, to, isRange := strings.Cut(word, "-")
+	from, to, isRange := strings.Cut(strings.TrimPrefix(word, "lab-"), "-")
 	if first, err = strconv.Atoi(from); err == nil {
 		last = first
 		if isRange {

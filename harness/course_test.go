@@ -47,7 +47,7 @@ func TestSelect(t *testing.T) {
 		assert.Equal(t, want, slugs, "LABS=%s", words)
 	}
 	for words, why := range map[string]string{
-		"7": "has labs 1, 2, 6", "3-5": "names no lab", "x": "is not a lab", "2-1": "is not a lab", "1-": "is not a lab", "-1": "is not a lab",
+		"7": "has labs 1, 2, 6", "3-5": "names a lab that the course does not have", "1-9": "has labs 1, 2, 6", "x": "is not a lab", "2-1": "is not a lab", "1-": "is not a lab", "-1": "is not a lab",
 		"1,,2": "", "pastry": "is not a lab", "99999999999999999999": "is not a lab",
 	} {
 		_, err := bakery().Select(words)

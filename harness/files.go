@@ -37,7 +37,7 @@ func (c Course) Solutions(submission string) error {
 func (c Course) asked() map[string]check.Asked {
 	asked := map[string]check.Asked{}
 	for _, lab := range c.Labs {
-		a := check.Asked{Files: lab.Files, Source: path.Join(c.Source(lab), "starter")}
+		a := check.Asked{Files: lab.Files, Source: path.Join(c.Source(lab), "starter"), Again: fmt.Sprintf("make restart-%d", lab.Number)}
 		if c.Files != nil {
 			a.Starter, _ = fs.Sub(c.Files, path.Join(c.Dir(lab), "starter")) // an error only where the path is malformed
 		}

@@ -217,6 +217,9 @@ func (s *session) check(ctx context.Context, c Check, broken error) CheckResult 
 	s.env.Begin(c.ID, c.Needs)
 	if missing := s.unmet(c); broken == nil && missing != "" {
 		result.Outcome, result.Error = Skipped, "builds on "+missing+", which did not pass"
+		if s.outcomes[missing] == Error {
+			result.Error = "builds on " + missing + ", which could not be checked"
+		}
 	} else {
 		err := broken
 		if err == nil {

@@ -83,6 +83,9 @@ func reports(run *check.Run, status string, exit int, hint string) error {
 	if run.FirstLine() == status && run.ExitStatus == exit {
 		return nil
 	}
+	if run.ExitStatus == exit && strings.Contains(run.FirstLine(), status) {
+		hint = "Print the three digits alone on the first line: " + status + "."
+	}
 	if trouble := run.Trouble(); trouble != nil {
 		hint = trouble.Hint
 	}

@@ -107,10 +107,13 @@ func spaced(list []byte) string { return strings.ReplaceAll(string(list), `","`,
 
 func fieldHint(message string) string {
 	if strings.Contains(message, "unknown field") {
-		return "The message names the field as you wrote it; compare its spelling and its indentation with kubectl explain pod.spec."
+		return "The message names the field as you wrote it; compare its spelling and its indentation with make kubectl ARGS=\"explain pod.spec\"."
 	}
 	if strings.HasSuffix(message, "a number where a string belongs") || strings.HasSuffix(message, "true or false where a string belongs") {
 		return "Put the value in quotes."
+	}
+	if strings.HasSuffix(message, "a map where a list belongs") {
+		return "Begin each entry of a list with a dash, as in - name: shell."
 	}
 	return "The message names the field and what is wrong with it."
 }

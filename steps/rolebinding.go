@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	rbacv1 "k8s.io/api/rbac/v1"
@@ -61,7 +62,7 @@ func bindingManifest(ctx context.Context, e *check.Env) error {
 		relocate(object, e.Namespaces.Of(Home))
 		err := e.DryRun(ctx, object)
 		if refusal, refused := check.AsRefusal(err); refused {
-			return &check.Failure{Want: "objects that the API server understands", Got: refusal.Message, Hint: "The message names the field as you wrote it; compare its spelling, its place and its indentation."}
+			return &check.Failure{Want: "objects that the API server understands", Got: refusal.Message, Hint: bindingHint(refusal.Message)}
 		}
 		if err != nil {
 			return err
@@ -69,6 +70,17 @@ func bindingManifest(ctx context.Context, e *check.Env) error {
 	}
 	e.Keep(objects)
 	return nil
+}
+
+// bindingHint is what to do about the API server's refusal of an object.
+func bindingHint(message string) string {
+	switch {
+	case strings.HasSuffix(message, "a map where a list belongs"):
+		return "Begin each entry of a list with a dash, as in - kind: ServiceAccount."
+	case strings.Contains(message, "Unsupported value"):
+		return "Write one of the supported values that the message names."
+	}
+	return "The message names the field as you wrote it; compare its spelling (capitals count), its place and its indentation."
 }
 
 // relocate makes subjects of the namespace default those of home: on an
@@ -162,7 +174,7 @@ func bindingAllowsView(ctx context.Context, e *check.Env) error {
 	}
 	if got == "" {
 		got = fmt.Sprintf("%d of %d are denied, %s among them", len(missing), all, missing[0])
-		hint = "Bind the ClusterRole view itself, or grant all that kubectl describe clusterrole view shows."
+		hint = "Bind the ClusterRole view itself, or grant all that make kubectl ARGS=\"describe clusterrole view\" shows."
 	}
 	return e.Submission.Explain(&check.Failure{
 		Want: fmt.Sprintf("all %d permissions of the ClusterRole view, for %s", all, who.User),

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"regexp"
+	"slices"
+	"strconv"
 
 	"rolecall/harness"
 	"rolecall/harness/check"
@@ -162,6 +164,9 @@ func witnessed(ctx context.Context, e *check.Env, c *check.Caller, container str
 // unverified is what curl and Go say without a certificate for the server.
 var unverified = regexp.MustCompile(`curl: \((60|77)\)|unknown authority|local issuer certificate`)
 
+// unread is what cat says of a file that is not there.
+var unread = regexp.MustCompile(`can't open '[^'\n]*': No such file or directory`)
+
 // missed fails a program whose request is not the one that a lab is about, and
 // names the likeliest reason.
 func (c *call) missed(e *check.Env, want string) error {
@@ -185,7 +190,14 @@ func (c *call) missed(e *check.Env, want string) error {
 	case len(c.seen.Answered(401)) > 0:
 		failure.Hint = "The server did not accept the token: send it as Authorization: Bearer followed by the file's content, nothing more."
 	case len(c.seen.WithCredential()) == 0:
-		failure.Hint = "The request carried no token: send the header Authorization: Bearer with the content of " + check.ServiceAccountPath + "/token."
+		if lost := unread.FindString(c.run.Stderr); lost != "" {
+			failure.Got += "; on stderr " + strconv.Quote(check.Printable(lost, 200))
+		}
+		failure.Hint = "The server saw no token. The header is Authorization: Bearer TOKEN, with one space before the content of " + check.ServiceAccountPath + "/token."
+	case trouble != nil:
+		failure.Hint = trouble.Hint
+	case slices.ContainsFunc(c.seen, func(r check.Request) bool { return r.Namespace == "NAMESPACE" }):
+		failure.Hint = "NAMESPACE stands for the pod's own namespace: read it from " + check.ServiceAccountPath + "/namespace."
 	case c.seen[0].Verb == "watch":
 		failure.Hint = "A watch is a list that stays open: leave the parameter watch out of the request."
 	case c.seen[0].Verb == "get" && c.seen[0].Resource == "services":

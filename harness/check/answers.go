@@ -80,7 +80,7 @@ func (a Answer) compare(given map[string]any) (found, hint string) {
 	case value == nil:
 		return a.Key + " without a value", "Write the answer after the colon and a space."
 	case !isString:
-		return a.Key + ": " + Printable(fmt.Sprint(value), 60) + ", which is not a string", "Write one word or name; put it in quotes if it looks like a number."
+		return a.Key + ": " + Printable(fmt.Sprint(value), 60) + ", which is not a string", a.Hint
 	case slices.Contains(a.Right, text):
 		return "", ""
 	}

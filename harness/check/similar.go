@@ -11,7 +11,7 @@ import (
 
 // Missing is the learner's failure where a lab's folder holds none of the
 // names. It names a file that was probably meant to be one of them, or else
-// where the starter is.
+// how to get the starter.
 func (s *Submission) Missing(want, folder string, names ...string) error {
 	if found, hint := s.similar(folder, names); found != "" {
 		return &Failure{Want: want, Got: Printable(found, 200), Hint: hint}
@@ -20,8 +20,8 @@ func (s *Submission) Missing(want, folder string, names ...string) error {
 	if len(names) > 1 {
 		got, hint = "neither", "Write one of the two"
 	}
-	if source := s.asked[folder].Source; source != "" {
-		hint += "; a starter is in " + source
+	if again := s.asked[folder].Again; again != "" {
+		hint += "; " + again + " brings the starter back"
 	}
 	return &Failure{Want: want, Got: got, Hint: hint + "."}
 }

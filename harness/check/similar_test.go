@@ -32,10 +32,10 @@ func TestANearMissIsNamed(t *testing.T) {
 		"folder with underscore":      {"lab-1", "lab_1/pod.yml", pod, "lab_1/pod.yml", "Move it to lab-1/pod.yaml."},
 		"folder as in the repository": {"lab-1", "lab-1-pod/pod.yaml", pod, "lab-1-pod/pod.yaml", "Move it to lab-1/pod.yaml."},
 		"at the top":                  {"lab-2", "call.sh", call, "call.sh", "Move it to lab-2/call.sh."},
-		"another lab's folder":        {"lab-1", "lab-10/pod.yaml", pod, "no such file", "Write lab-1/pod.yaml; a starter is in labs/lab-1-pod/starter."},
-		"nothing":                     {"lab-2", "lab-2/README", call, "neither", "Write one of the two; a starter is in labs/lab-2-call/starter."},
-		"another file of the lab's":   {"lab-2", "lab-2/call.sh", answer, "no such file", "Write lab-2/answer.yaml; a starter is in labs/lab-2-call/starter."},
-		"unrelated file at the top":   {"lab-1", "notes.yaml", pod, "no such file", "Write lab-1/pod.yaml; a starter is in labs/lab-1-pod/starter."},
+		"another lab's folder":        {"lab-1", "lab-10/pod.yaml", pod, "no such file", "Write lab-1/pod.yaml; make restart-1 brings the starter back."},
+		"nothing":                     {"lab-2", "lab-2/README", call, "neither", "Write one of the two; make restart-2 brings the starter back."},
+		"another file of the lab's":   {"lab-2", "lab-2/call.sh", answer, "no such file", "Write lab-2/answer.yaml; make restart-2 brings the starter back."},
+		"unrelated file at the top":   {"lab-1", "notes.yaml", pod, "no such file", "Write lab-1/pod.yaml; make restart-1 brings the starter back."},
 		"an escape":                   {"lab-1", "lab-1/\x1b[2J.yaml", pod, `lab-1/\x1b[2J.yaml`, "Call it lab-1/pod.yaml."},
 	} {
 		t.Run(name, func(t *testing.T) {

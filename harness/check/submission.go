@@ -22,6 +22,7 @@ type Asked struct {
 	Files   []File
 	Starter fs.FS  // the files that learners begin with; may be nil
 	Source  string // where the starter is in the repository
+	Again   string // the command that brings the starter back
 }
 
 // Submission is a learner's directory. Nothing outside of it can be read
@@ -162,9 +163,9 @@ func (s *Submission) Explain(err error, file string) error {
 		return err
 	}
 	explained := *failure
-	explained.Hint = file + " is still the unchanged starter: edit it in your submission"
+	explained.Hint = "You have not changed the starter yet: edit your own " + file
 	if source := s.asked[path.Dir(file)].Source; source != "" {
-		explained.Hint += ", not in " + source
+		explained.Hint += ", not the one in " + source
 	}
 	explained.Hint += "."
 	return &explained

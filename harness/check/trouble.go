@@ -45,8 +45,11 @@ func (r *Run) Trouble() *Trouble {
 	}
 	if match := notFound.FindStringSubmatch(r.Stderr); match != nil {
 		command := path.Base(match[1] + match[2] + match[3])
-		if slices.Contains(bashCommands, command) {
+		switch {
+		case slices.Contains(bashCommands, command):
 			return notBash("", command)
+		case r.Program.script && regexp.MustCompile(`(?m)^\s*`+regexp.QuoteMeta(command)+`\s+=`).Match(r.Program.bytes):
+			return &Trouble{What: "a command " + command + ", where a variable was meant", Hint: "Write no space around the = of a variable: " + command + "=value."}
 		}
 		return &Trouble{What: "the image has no " + command, Hint: "Do without " + command + ": use only commands that the lab image has."}
 	}

@@ -136,7 +136,7 @@ func explain(document []byte, err error) *problem {
 	case strings.Contains(message, "mapping values are not allowed"):
 		p.hint = "Check the indentation of that line and the one before it; a value that holds a colon and a space needs quotes."
 	default:
-		p.hint = "Check indentation, colons and quotes around the line that the message names."
+		p.hint = "Check indentation, colons and quotes in the line that the message names and in the lines below it."
 	}
 	return p
 }

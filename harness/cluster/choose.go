@@ -142,7 +142,7 @@ func Find(providers []Provider, name string) (Provider, error) {
 		names = append(names, p.Name())
 	}
 	slices.Sort(names)
-	return nil, fmt.Errorf("choosing a cluster: unknown CLUSTER=%s: choose %s or %s", name, Auto, strings.Join(names, ", "))
+	return nil, fmt.Errorf("choosing a cluster: unknown CLUSTER=%s: choose %s, %s or %s", name, Auto, strings.Join(names[:len(names)-1], ", "), names[len(names)-1])
 }
 
 // Lock waits until no other command uses a cluster of ours, and keeps others

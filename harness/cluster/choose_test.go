@@ -123,7 +123,7 @@ func TestAnUnknownProviderIsAnError(t *testing.T) {
 	want := Choice{Provider: "knid", Name: DefaultName}
 	all := []Provider{kind, embedded, existing}
 	_, err := Choose(t.Context(), all, want, nil)
-	require.EqualError(t, err, "choosing a cluster: unknown CLUSTER=knid: choose auto or embedded, existing, kind")
+	require.EqualError(t, err, "choosing a cluster: unknown CLUSTER=knid: choose auto, embedded, existing or kind")
 	_, err = ChooseOwned(t.Context(), all, want, nil)
 	require.ErrorContains(t, err, "CLUSTER=knid")
 	_, err = Existing(all, want)

@@ -197,7 +197,7 @@ func (f *front) logs() *cobra.Command {
 		Short: "collect the cluster's logs in a directory",
 		Args: func(cmd *cobra.Command, words []string) error {
 			if len(words) != 1 || words[0] == "" {
-				return hint(cmd, errors.New("rolecall logs takes one directory, for example rolecall logs out"))
+				return next.Errorf("name one, for example make logs OUT=out", "collecting logs: no directory is named")
 			}
 			return nil
 		},

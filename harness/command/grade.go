@@ -93,8 +93,8 @@ func (f *front) grade() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if submission == "" {
-				submission = f.ownSubmission()
+			if submission, err = f.submissionOr(submission); err != nil {
+				return err
 			}
 			provider, err := f.gradingProvider(cmd)
 			if err != nil {

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"text/tabwriter"
@@ -29,7 +30,7 @@ type checking struct {
 	labs       string // as for harness.Course.Select
 	results    string // a directory
 	json       bool
-	onward     bool // say what comes after labs that passed
+	demo       bool // of the reference solutions
 }
 
 func (c *checking) register(cmd *cobra.Command) {
@@ -53,7 +54,7 @@ func (f *front) labsFlag(cmd *cobra.Command, labs *string) {
 // lab checks one lab. The first time it puts the starter into work/ and says
 // what to edit.
 func (f *front) lab() *cobra.Command {
-	c := checking{onward: true}
+	var c checking
 	cmd := &cobra.Command{
 		Use:               "lab N",
 		Short:             "check one lab; the first time, get its starter",
@@ -85,7 +86,7 @@ func (f *front) lab() *cobra.Command {
 
 // part checks several labs; it is called as the course is.
 func (f *front) part() *cobra.Command {
-	c := checking{onward: true}
+	var c checking
 	cmd := &cobra.Command{
 		Use:   f.course.Name,
 		Short: "check all labs and the story that they tell together",
@@ -95,8 +96,8 @@ func (f *front) part() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if c.submission == "" {
-				c.submission = f.ownSubmission()
+			if c.submission, err = f.submissionOr(c.submission); err != nil {
+				return err
 			}
 			return f.check(cmd, labs, c)
 		},
@@ -110,7 +111,7 @@ func (f *front) part() *cobra.Command {
 
 // demo checks the reference solutions.
 func (f *front) demo() *cobra.Command {
-	var c checking
+	c := checking{demo: true}
 	cmd := &cobra.Command{
 		Use:   "demo",
 		Short: "check all labs with the reference solutions",
@@ -141,6 +142,11 @@ func (f *front) demo() *cobra.Command {
 // check runs labs on a submission and reports.
 func (f *front) check(cmd *cobra.Command, labs []harness.Lab, c checking) error {
 	ctx := cmd.Context()
+	if c.results != "" { // now, rather than after minutes of checking
+		if err := os.MkdirAll(c.results, 0o755); err != nil {
+			return next.Errorf("choose another directory, for example RESULTS=results", "making a directory for the results: %w", err)
+		}
+	}
 	on, err := cluster.Choose(ctx, f.clusters(), f.want, f.display.Say)
 	if err != nil {
 		return err
@@ -161,12 +167,13 @@ func (f *front) check(cmd *cobra.Command, labs []harness.Lab, c checking) error 
 		err = f.printResult(result)
 	} else {
 		terminal.Summary(result)
-		if c.onward && result.Outcome == harness.Pass {
-			f.onward(cmd, labs[len(labs)-1])
+		if result.Outcome == harness.Pass {
+			f.onward(cmd, on, labs[len(labs)-1], c.demo)
 		}
 	}
 	if c.results != "" {
 		err = errors.Join(err, report.Write(c.results, result))
+		fmt.Fprintf(f.stderr, "results: %s\n", filepath.Join(c.results, report.ResultsFile))
 	}
 	if err != nil {
 		return err
@@ -197,9 +204,15 @@ func (f *front) printJSON(value any) error {
 	return out.Encode(value)
 }
 
-// onward says what comes after a lab that passed: the next one, and after the
-// last lab of the default part its story.
-func (f *front) onward(cmd *cobra.Command, passed harness.Lab) {
+// onward says what comes after labs that passed: the first one after a demo, or
+// the next one, and after the last lab of the default part its story.
+func (f *front) onward(cmd *cobra.Command, on cluster.Cluster, passed harness.Lab, demo bool) {
+	const done = "Next: %s (the task: %s/README.md)\n"
+	if demo {
+		first := f.course.Labs[0]
+		fmt.Fprintf(f.stdout, done, withVariables(cmd, "make "+first.Folder()), f.course.Source(first))
+		return
+	}
 	var way []harness.Lab
 	for _, lab := range f.course.Labs {
 		way = append(way, lab)
@@ -216,7 +229,11 @@ func (f *front) onward(cmd *cobra.Command, passed harness.Lab) {
 		if following.Number == 0 {
 			target = f.course.Name
 		}
-		fmt.Fprintf(f.stdout, "Next: %s (the task: %s/README.md)\n", withVariables(cmd, "make "+target), f.course.Source(following))
+		fmt.Fprintf(f.stdout, done, withVariables(cmd, "make "+target), f.course.Source(following))
+		return
+	}
+	if _, ours := on.(cluster.Owned); ours && passed.Slug == way[len(way)-1].Slug {
+		fmt.Fprintf(f.stdout, "That was the last lab. The cluster is still there; %s deletes it.\n", withVariables(cmd, "make down"))
 	}
 }
 
@@ -265,7 +282,7 @@ func (f *front) solution() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			sure, err := f.ask(cmd.Context(), fmt.Sprintf("Show the solution of lab %d? Trying once more teaches more.", lab.Number))
+			sure, err := f.ask(cmd.Context(), fmt.Sprintf("Show the solution of lab %d? You learn more by trying again first.", lab.Number))
 			if err != nil {
 				return err
 			}

@@ -116,6 +116,11 @@ func (f *front) root() *cobra.Command {
 		if errors.As(err, &unknown) && unknown.GetSpecifiedShortnames() != "" {
 			err = fmt.Errorf("%w; flags begin with two dashes", err)
 		}
+		var wrong *pflag.InvalidValueError
+		if errors.As(err, &wrong) {
+			flag := wrong.GetFlag()
+			err = fmt.Errorf("%q is not a value for %s, which takes %s", wrong.GetValue(), named(flag.Name), kinds[flag.Value.Type()])
+		}
 		return hint(cmd, err)
 	})
 	help := root.HelpFunc()
@@ -165,8 +170,14 @@ type exit int
 
 func (e exit) Error() string { return "exit status " + strconv.Itoa(int(e)) }
 
+// kinds are the types of flags in words.
+var kinds = map[string]string{"int": "a whole number", "duration": "a time such as 15m", "bool": "true or false"}
+
 // hint adds to a mistake on the command line where its reader finds help.
 func hint(cmd *cobra.Command, err error) error {
+	if os.Getenv(caller) == "make" {
+		return next.Errorf("make help", "%w", err)
+	}
 	return next.Errorf(cmd.CommandPath()+" --help", "%w", err)
 }
 
@@ -238,7 +249,7 @@ func (f *front) conclude(ctx context.Context, cmd *cobra.Command, err error) int
 	case errors.As(err, &status) && err == error(status): //nolint:errorlint // alone
 		return int(status)
 	case errors.Is(err, harness.ErrInterrupted):
-		fmt.Fprintf(f.stderr, "Interrupted; nothing was judged. Run %s again.\n", typed(cmd))
+		fmt.Fprintf(f.stderr, "Interrupted; no result was recorded. Run %s again.\n", typed(cmd))
 		return 2
 	case ctx.Err() != nil:
 		fmt.Fprintf(f.stderr, "Interrupted. Run %s again.\n", typed(cmd))

@@ -36,6 +36,19 @@ func (f *front) ownSubmission() string {
 	return work
 }
 
+// submissionOr is the submission that is named, or else the learner's own,
+// which must have been begun.
+func (f *front) submissionOr(named string) (string, error) {
+	if named != "" {
+		return named, nil
+	}
+	own := f.ownSubmission()
+	if !isDir(own) {
+		return "", next.Errorf("make "+f.course.Labs[0].Folder(), "opening your files: there is no folder %s yet", own)
+	}
+	return own, nil
+}
+
 func isDir(name string) bool {
 	info, err := os.Stat(name)
 	return err == nil && info.IsDir()
@@ -131,6 +144,7 @@ func (f *front) restart() *cobra.Command {
 	}
 	cmd.Flags().StringVar(&submission, "submission", "", "the `directory` with the learner's files (default "+work+")")
 	f.yesFlag(cmd)
+	f.clusterFlags(cmd) // for the command that it names
 	return cmd
 }
 

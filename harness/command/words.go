@@ -1,6 +1,7 @@
 package command
 
 import (
+	"os"
 	"regexp"
 	"slices"
 	"strconv"
@@ -34,11 +35,22 @@ func worded(cmd *cobra.Command, advice string) string {
 	return withVariables(cmd, advice)
 }
 
-// variables are those of the Makefile that select what a command works on, and
-// the flags that they set.
+// variables are those of the Makefile that a command heeds, and the
+// flags that they set.
 var variables = []struct{ name, flag string }{
 	{"CLUSTER", "cluster"}, {"NAME", "name"}, {"CONTEXT", "context"}, {"KUBECONFIG", "kubeconfig"},
-	{"SUBMISSION", "submission"}, {"LABS", "labs"},
+	{"SUBMISSION", "submission"}, {"SUBMISSIONS", "submissions"}, {"LABS", "labs"}, {"RESULTS", "results"}, {"OUT", "out"},
+	{"FORMATS", "formats"}, {"KEY", "key"}, {"WORKERS", "workers"}, {"TIME", "time"}, {"MEMORY", "memory"},
+}
+
+// named is a flag as its user sets it.
+func named(flag string) string {
+	for _, v := range variables {
+		if v.flag == flag && os.Getenv(caller) == "make" {
+			return v.name
+		}
+	}
+	return "--" + flag
 }
 
 // withVariables completes each make command in a text by what the user of cmd

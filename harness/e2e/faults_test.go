@@ -35,7 +35,7 @@ func TestInterrupted(t *testing.T) {
 						b.passes(t, 4) // the next run is unaffected
 					} else {
 						assert.Equal(t, 2, status, "an interrupted lab is not judged")
-						assert.Contains(t, c.said.String(), "Interrupted; nothing was judged")
+						assert.Contains(t, c.said.String(), "Interrupted; no result was recorded")
 					}
 					return nil
 				}))

@@ -3,6 +3,8 @@
 package progress
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -224,12 +226,15 @@ func (t *Task) line(now time.Time) string {
 	}
 	b.WriteString(", " + round(now.Sub(t.began)))
 	if t.usual > 0 {
-		b.WriteString(" of usually " + round(t.usual))
+		b.WriteString(" (usually " + round(t.usual) + ")")
 	}
 	return b.String()
 }
 
 func (t *Task) closing(now time.Time, err error) string {
+	if errors.Is(err, context.Canceled) {
+		return fmt.Sprintf("%s: stopped after %s", t.what, round(now.Sub(t.began)))
+	}
 	if err != nil {
 		return fmt.Sprintf("%s: failed after %s", t.what, round(now.Sub(t.began)))
 	}

@@ -42,10 +42,10 @@ func TestPlainLines(t *testing.T) {
 		task.End(nil)
 		require.Equal(t, []string{
 			"compiling … (usually 2 min 00 s)",
-			"compiling: 7 of 9, 8.0 s of usually 2 min 00 s",
-			"compiling: 7 of 9, 16 s of usually 2 min 00 s",
-			"compiling: 7 of 9, 24 s of usually 2 min 00 s",
-			"compiling: 7 of 9, 32 s of usually 2 min 00 s",
+			"compiling: 7 of 9, 8.0 s (usually 2 min 00 s)",
+			"compiling: 7 of 9, 16 s (usually 2 min 00 s)",
+			"compiling: 7 of 9, 24 s (usually 2 min 00 s)",
+			"compiling: 7 of 9, 32 s (usually 2 min 00 s)",
 			"compiling: done in 35 s",
 		}, strings.Split(strings.TrimSpace(out.String()), "\n"))
 	})

@@ -18,7 +18,7 @@ const (
 
 const (
 	// notYours begins every error of ours, in every format.
-	notYours = "could not be checked; this is no fault of the submission and costs no points"
+	notYours = "could not be checked; this does not count against the submission and costs no points"
 	// notClean begins what is said of a lab whose clean-up failed.
 	notClean = "what this lab created could not all be deleted; this changes no verdict"
 )

@@ -85,7 +85,7 @@ func (t *Terminal) LabEnds(lab harness.LabResult) {
 				continue
 			}
 			told = c.Error
-			fmt.Fprintf(t.w, "\n%s %s could not be checked; this is no fault of yours\n", t.sign(c.Outcome), c.ID)
+			fmt.Fprintf(t.w, "\n%s %s could not be checked; this does not count against you\n", t.sign(c.Outcome), c.ID)
 		default:
 			continue
 		}

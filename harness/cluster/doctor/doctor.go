@@ -61,7 +61,7 @@ func Diagnose(ctx context.Context, m Machine, provider string, tell func(Finding
 		d.add(Finding{OK, Existing, "A cluster that exists already needs nothing here but a kubeconfig that has its context.", nil})
 		d.finish(false)
 	default:
-		return Report{}, fmt.Errorf("unknown CLUSTER=%s: choose auto or embedded, existing, kind", provider)
+		return Report{}, fmt.Errorf("unknown CLUSTER=%s: choose auto, embedded, existing or kind", provider)
 	}
 	return d.report, nil
 }
