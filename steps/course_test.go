@@ -121,9 +121,8 @@ func TestCasesNameTheirMistake(t *testing.T) {
 				}
 				assert.Contains(t, ids, c.Fails, c.File)
 				caught[c.Fails] = true
-				assert.NotEmpty(t, c.Wanted, "%s: run the gate with -update", c.File)
-				assert.NotEmpty(t, c.Found, "%s: run the gate with -update", c.File)
-				assert.NotEmpty(t, c.Hint, "%s: run the gate with -update", c.File)
+				assert.True(t, c.Wanted != "" && c.Found != "" && c.Hint != "",
+					"%s lacks what the learner is told: go test -C harness/e2e -run 'TestGate/%s$' -args --update", c.File, lab.Folder())
 			}
 		}
 		for _, id := range ids {
