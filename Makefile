@@ -35,7 +35,7 @@ developers := unit test test-all verify bench
 unknown    := $(filter-out $(users) $(developers) $(rolecall),$(MAKECMDGOALS))
 
 .DEFAULT_GOAL := help
-.PHONY: $(users) $(developers) $(unknown)
+.PHONY: $(users) $(developers)
 
 # A user reads what rolecall says, and no line of make's. make adds "*** Error"
 # when a recipe fails, but not in question mode: there only lines marked + run,

@@ -23,27 +23,25 @@ import (
 	"rolecall/harness/next"
 )
 
-// apiServer is an API server that knows /version and writes an audit log; before writes what happens just before a barrier's own event.
+// apiServer is an API server that knows /version and writes an audit log; before
+// writes what happens just before a barrier's own event.
 type apiServer struct {
 	log    *json.Encoder
 	before func(log *json.Encoder)
 }
 
 func (s apiServer) RoundTrip(r *http.Request) (*http.Response, error) {
-	body := `{"apiVersion":"authentication.k8s.io/v1","kind":"SelfSubjectReview","status":{"userInfo":{"username":"kubernetes-admin"}}}`
-	if r.URL.Path == "/version" {
-		body = `{"gitVersion":"v0.0.0"}`
-		uri := r.URL.RequestURI()
-		go func() {
-			if s.before != nil {
-				s.before(s.log)
-			}
-			for _, stage := range []auditv1.Stage{auditv1.StageRequestReceived, auditv1.StageResponseComplete} {
-				_ = s.log.Encode(auditv1.Event{AuditID: types.UID(uri), RequestURI: uri, Stage: stage, Verb: "get", User: authenticationv1.UserInfo{Username: "kubernetes-admin"}})
-			}
-		}()
-	}
-	return &http.Response{StatusCode: http.StatusOK, Request: r, Header: http.Header{"Content-Type": {"application/json"}}, Body: io.NopCloser(strings.NewReader(body))}, nil
+	uri := r.URL.RequestURI()
+	go func() {
+		if s.before != nil {
+			s.before(s.log)
+		}
+		for _, stage := range []auditv1.Stage{auditv1.StageRequestReceived, auditv1.StageResponseComplete} {
+			_ = s.log.Encode(auditv1.Event{AuditID: types.UID(uri), RequestURI: uri, Stage: stage, Verb: "get", User: authenticationv1.UserInfo{Username: "kubernetes-admin"}})
+		}
+	}()
+	body := io.NopCloser(strings.NewReader(`{"gitVersion":"v0.0.0"}`))
+	return &http.Response{StatusCode: http.StatusOK, Request: r, Header: http.Header{"Content-Type": {"application/json"}}, Body: body}, nil
 }
 
 func follow(t *testing.T, before func(log *json.Encoder)) *Audit {

@@ -66,7 +66,7 @@ func run(ctx context.Context, course harness.Course, host host, args []string, s
 	root.SetErr(stderr)
 	cmd, err := root.ExecuteContextC(ctx)
 	status := f.conclude(ctx, cmd, err)
-	if status != 0 && os.Getenv(caller) == "make" { // which reports any other status in a line of its own
+	if status != 0 && byMake() { // which reports any other status in a line of its own
 		return 1
 	}
 	return status
@@ -74,6 +74,9 @@ func run(ctx context.Context, course harness.Course, host host, args []string, s
 
 // caller names the variable that says who runs the command.
 const caller = "ROLECALL_CALLER"
+
+// byMake reports whether the user typed make, and so knows its words only.
+func byMake() bool { return os.Getenv(caller) == "make" }
 
 // front is one call of the command.
 type front struct {
@@ -175,7 +178,7 @@ var kinds = map[string]string{"int": "a whole number", "duration": "a time such 
 
 // hint adds to a mistake on the command line where its reader finds help.
 func hint(cmd *cobra.Command, err error) error {
-	if os.Getenv(caller) == "make" {
+	if byMake() {
 		return next.Errorf("make help", "%w", err)
 	}
 	return next.Errorf(cmd.CommandPath()+" --help", "%w", err)

@@ -1,7 +1,6 @@
 package command
 
 import (
-	"os"
 	"regexp"
 	"slices"
 	"strconv"
@@ -35,8 +34,8 @@ func worded(cmd *cobra.Command, advice string) string {
 	return withVariables(cmd, advice)
 }
 
-// variables are those of the Makefile that a command heeds, and the
-// flags that they set.
+// variables are those of the Makefile that a command heeds, and the flags that
+// they set.
 var variables = []struct{ name, flag string }{
 	{"CLUSTER", "cluster"}, {"NAME", "name"}, {"CONTEXT", "context"}, {"KUBECONFIG", "kubeconfig"},
 	{"SUBMISSION", "submission"}, {"SUBMISSIONS", "submissions"}, {"LABS", "labs"}, {"RESULTS", "results"}, {"OUT", "out"},
@@ -46,7 +45,7 @@ var variables = []struct{ name, flag string }{
 // named is a flag as its user sets it.
 func named(flag string) string {
 	for _, v := range variables {
-		if v.flag == flag && os.Getenv(caller) == "make" {
+		if v.flag == flag && byMake() {
 			return v.name
 		}
 	}
