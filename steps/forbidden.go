@@ -34,18 +34,17 @@ func Forbidden() harness.Lab {
 }
 
 // forbiddenPods are the pods that lab 3 runs the program in.
-type forbiddenPods struct{ home, viewer *check.Caller }
+type forbiddenPods struct{ home, viewer, unknown, deceived *check.Caller }
 
-func forbiddenSetup(ctx context.Context, e *check.Env) (err error) {
+func forbiddenSetup(ctx context.Context, e *check.Env) error {
 	var pods forbiddenPods
-	if pods.home, err = e.StartCaller(ctx, e.Namespaces.Of(Home), "default", check.Genuine, check.ForeignToken, check.ForeignCA); err != nil {
-		return err
-	}
-	if pods.viewer, err = e.StartCaller(ctx, e.Namespaces.Of(Viewer), "default", check.Genuine); err != nil {
-		return err
-	}
+	err := startCallers(ctx, e,
+		start{&pods.home, Home, check.Genuine},
+		start{&pods.viewer, Viewer, check.Genuine},
+		start{&pods.unknown, Home, check.ForeignToken},
+		start{&pods.deceived, Home, check.ForeignCA})
 	e.Keep(pods)
-	return nil
+	return err
 }
 
 func forbiddenObserved(ctx context.Context, e *check.Env) error {
@@ -53,7 +52,7 @@ func forbiddenObserved(ctx context.Context, e *check.Env) error {
 	if err != nil {
 		return err
 	}
-	made, err := witnessed(ctx, e, check.Need[forbiddenPods](e, check.Setup).home, check.Genuine, program)
+	made, err := witnessed(ctx, e, check.Need[forbiddenPods](e, check.Setup).home, program)
 	if err != nil {
 		return err
 	}
@@ -94,7 +93,7 @@ func reports(run *check.Run, status string, exit int, hint string) error {
 
 func forbiddenAllowed(ctx context.Context, e *check.Env) error {
 	program := check.Need[*check.Program](e, "forbidden.reported")
-	made, err := witnessed(ctx, e, check.Need[forbiddenPods](e, check.Setup).viewer, check.Genuine, program)
+	made, err := witnessed(ctx, e, check.Need[forbiddenPods](e, check.Setup).viewer, program)
 	if err != nil {
 		return err
 	}
@@ -112,7 +111,7 @@ func forbiddenAllowed(ctx context.Context, e *check.Env) error {
 
 func forbiddenUnauthorized(ctx context.Context, e *check.Env) error {
 	program := check.Need[*check.Program](e, "forbidden.allowed")
-	made, err := witnessed(ctx, e, check.Need[forbiddenPods](e, check.Setup).home, check.ForeignToken, program)
+	made, err := witnessed(ctx, e, check.Need[forbiddenPods](e, check.Setup).unknown, program)
 	if err != nil {
 		return err
 	}
@@ -128,7 +127,7 @@ func forbiddenUnauthorized(ctx context.Context, e *check.Env) error {
 
 func forbiddenUnverified(ctx context.Context, e *check.Env) error {
 	program := check.Need[*call](e, "forbidden.observed").run.Program
-	made, err := witnessed(ctx, e, check.Need[forbiddenPods](e, check.Setup).home, check.ForeignCA, program)
+	made, err := witnessed(ctx, e, check.Need[forbiddenPods](e, check.Setup).deceived, program)
 	if err != nil {
 		return err
 	}

@@ -53,6 +53,26 @@ func Before(ctx context.Context, e *check.Env) error {
 	return group.Wait()
 }
 
+// start is a caller that a lab wants: where it is kept, the role of its
+// namespace, and what it finds at check.ServiceAccountPath.
+type start struct {
+	caller     **check.Caller
+	role       string
+	credential check.Credential
+}
+
+// startCallers starts callers at once, each as its namespace's account default.
+func startCallers(ctx context.Context, e *check.Env, wanted ...start) error {
+	group, ctx := errgroup.WithContext(ctx)
+	for _, w := range wanted {
+		group.Go(func() (err error) {
+			*w.caller, err = e.StartCaller(ctx, e.Namespaces.Of(w.role), "default", w.credential)
+			return err
+		})
+	}
+	return group.Wait()
+}
+
 // Kinds of object that labs ask for, make or refuse.
 var (
 	podKind                = corev1.SchemeGroupVersion.WithKind("Pod")

@@ -48,10 +48,10 @@ type successScene struct {
 
 func successSetup(ctx context.Context, e *check.Env) (err error) {
 	var scene successScene
-	if scene.home, err = e.StartCaller(ctx, e.Namespaces.Of(Home), "default", check.Genuine); err != nil {
-		return err
-	}
-	if scene.elsewhere, err = e.StartCaller(ctx, e.Namespaces.Of(Elsewhere), "default", check.Genuine); err != nil {
+	err = startCallers(ctx, e,
+		start{&scene.home, Home, check.Genuine},
+		start{&scene.elsewhere, Elsewhere, check.Genuine})
+	if err != nil {
 		return err
 	}
 	if scene.planted, err = plant(ctx, e); err != nil {
@@ -108,7 +108,7 @@ func successAllowed(ctx context.Context, e *check.Env) error {
 	if err != nil {
 		return err
 	}
-	made, err := witnessed(ctx, e, check.Need[successScene](e, check.Setup).home, check.Genuine, program)
+	made, err := witnessed(ctx, e, check.Need[successScene](e, check.Setup).home, program)
 	if err != nil {
 		return err
 	}
@@ -197,7 +197,7 @@ func successLive(ctx context.Context, e *check.Env) error {
 	if err := e.Client.CoreV1().Services(e.Namespaces.Of(Home)).Delete(ctx, scene.planted, metav1.DeleteOptions{}); err != nil {
 		return next.Errorf("make status", "deleting the planted service: %w", err)
 	}
-	again, err := witnessed(ctx, e, scene.home, check.Genuine, check.Need[*check.Program](e, "success.complete"))
+	again, err := witnessed(ctx, e, scene.home, check.Need[*check.Program](e, "success.complete"))
 	if err != nil {
 		return err
 	}
@@ -211,7 +211,7 @@ func successLive(ctx context.Context, e *check.Env) error {
 
 func successRefused(ctx context.Context, e *check.Env) error {
 	namespace := e.Namespaces.Of(Elsewhere)
-	made, err := witnessed(ctx, e, check.Need[successScene](e, check.Setup).elsewhere, check.Genuine, check.Need[*call](e, "success.allowed").run.Program)
+	made, err := witnessed(ctx, e, check.Need[successScene](e, check.Setup).elsewhere, check.Need[*call](e, "success.allowed").run.Program)
 	if err != nil {
 		return err
 	}

@@ -33,21 +33,17 @@ func Token() harness.Lab {
 }
 
 // tokenPods are the pods that lab 2 runs the program in.
-type tokenPods struct{ first, second, elsewhere *check.Caller }
+type tokenPods struct{ first, second, elsewhere, deceived *check.Caller }
 
-func tokenSetup(ctx context.Context, e *check.Env) (err error) {
+func tokenSetup(ctx context.Context, e *check.Env) error {
 	var pods tokenPods
-	if pods.first, err = e.StartCaller(ctx, e.Namespaces.Of(Home), "default", check.Genuine, check.ForeignCA); err != nil {
-		return err
-	}
-	if pods.second, err = e.StartCaller(ctx, e.Namespaces.Of(Home), "default", check.Genuine); err != nil {
-		return err
-	}
-	if pods.elsewhere, err = e.StartCaller(ctx, e.Namespaces.Of(Elsewhere), "default", check.Genuine); err != nil {
-		return err
-	}
+	err := startCallers(ctx, e,
+		start{&pods.first, Home, check.Genuine},
+		start{&pods.second, Home, check.Genuine},
+		start{&pods.elsewhere, Elsewhere, check.Genuine},
+		start{&pods.deceived, Home, check.ForeignCA})
 	e.Keep(pods)
-	return nil
+	return err
 }
 
 // call is one run of a program, and what the API server saw of it.
@@ -64,7 +60,7 @@ func tokenRuns(ctx context.Context, e *check.Env) error {
 	pod := check.Need[tokenPods](e, check.Setup).first
 	var run *check.Run
 	requests, err := e.Witness(ctx, func() (err error) {
-		run, err = e.RunIn(ctx, pod, check.Genuine, program)
+		run, err = e.RunIn(ctx, pod, program)
 		return err
 	})
 	if err != nil {
@@ -90,7 +86,7 @@ func tokenAuthenticated(_ context.Context, e *check.Env) error {
 
 func tokenFresh(ctx context.Context, e *check.Env) error {
 	second := check.Need[tokenPods](e, check.Setup).second
-	again, err := witnessed(ctx, e, second, check.Genuine, check.Need[*check.Program](e, "token.authenticated"))
+	again, err := witnessed(ctx, e, second, check.Need[*check.Program](e, "token.authenticated"))
 	if err != nil {
 		return err
 	}
@@ -107,7 +103,7 @@ func tokenFresh(ctx context.Context, e *check.Env) error {
 }
 
 func tokenCAVerified(ctx context.Context, e *check.Env) error {
-	deceived, err := witnessed(ctx, e, check.Need[tokenPods](e, check.Setup).first, check.ForeignCA, check.Need[*check.Program](e, "token.authenticated"))
+	deceived, err := witnessed(ctx, e, check.Need[tokenPods](e, check.Setup).deceived, check.Need[*check.Program](e, "token.authenticated"))
 	if err != nil {
 		return err
 	}
@@ -123,7 +119,7 @@ func tokenCAVerified(ctx context.Context, e *check.Env) error {
 
 func tokenNamespace(ctx context.Context, e *check.Env) error {
 	namespace := e.Namespaces.Of(Elsewhere)
-	there, err := witnessed(ctx, e, check.Need[tokenPods](e, check.Setup).elsewhere, check.Genuine, check.Need[*check.Program](e, "token.authenticated"))
+	there, err := witnessed(ctx, e, check.Need[tokenPods](e, check.Setup).elsewhere, check.Need[*check.Program](e, "token.authenticated"))
 	if err != nil {
 		return err
 	}
@@ -142,15 +138,15 @@ func account(e *check.Env) string {
 	return check.ServiceAccount(e.Namespaces.Of(Home), "default").User
 }
 
-// witnessed runs a program in a caller's container. What the API server saw of
+// witnessed runs a program in a caller. What the API server saw of
 // it is kept as evidence.
-func witnessed(ctx context.Context, e *check.Env, c *check.Caller, container string, p *check.Program) (*call, error) {
+func witnessed(ctx context.Context, e *check.Env, c *check.Caller, p *check.Program) (*call, error) {
 	if err := e.NeedsAudit(); err != nil {
 		return nil, err
 	}
 	var made call
 	requests, err := e.Witness(ctx, func() (err error) {
-		made.run, err = e.RunIn(ctx, c, container, p)
+		made.run, err = e.RunIn(ctx, c, p)
 		return err
 	})
 	if err != nil {

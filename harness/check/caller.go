@@ -11,89 +11,74 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	utilrand "k8s.io/apimachinery/pkg/util/rand"
 
 	"rolecall/harness/next"
 )
 
-// The containers of a caller. They differ only in what is at
-// ServiceAccountPath.
-const (
-	Genuine      = "genuine"       // what Kubernetes mounts
-	ForeignCA    = "foreign-ca"    // the genuine token, another authority's ca.crt
-	ForeignToken = "foreign-token" // the genuine ca.crt, a token of another issuer
-)
-
-// ServiceAccountPath is where Kubernetes puts token, ca.crt and namespace.
-const ServiceAccountPath = "/var/run/secrets/kubernetes.io/serviceaccount"
-
 // callerStarts bounds the start of a pod of ours; later is our error.
 const callerStarts = 60 * time.Second
 
-// Caller is a pod of ours in which learners' programs run.
+// Caller is a pod of ours in which learners' programs run. Each has one
+// container, so that nothing is shared: no memory, no volume, no network.
 type Caller struct {
 	Namespace string
 	Name      string
 	UID       string
 	IP        string // known once a program has run in it
 
-	entered map[string]bool // containers that are known to run
+	entered bool // it is known to run
 }
 
+// callerName is the name of a caller's container.
+const callerName = "caller"
+
 // StartCaller creates a pod in a namespace that runs as one of its service
-// accounts, with the containers named, and does not wait for it.
-func (e *Env) StartCaller(ctx context.Context, namespace, account string, containers ...string) (*Caller, error) {
-	return e.startCaller(ctx, namespace, account, "", containers...)
+// accounts, with that credential, and does not wait for it.
+func (e *Env) StartCaller(ctx context.Context, namespace, account string, c Credential) (*Caller, error) {
+	return e.startCaller(ctx, namespace, account, "", c)
 }
 
 // startCaller is StartCaller on a node, whatever room the scheduler sees there.
-func (e *Env) startCaller(ctx context.Context, namespace, account, node string, containers ...string) (*Caller, error) {
+func (e *Env) startCaller(ctx context.Context, namespace, account, node string, c Credential) (*Caller, error) {
+	name := "caller-" + utilrand.String(5)
+	volume, annotations, err := e.credential(ctx, c, namespace, account, name)
+	if err != nil {
+		return nil, err
+	}
+	container := callerContainer(e.Image)
+	if node != "" {
+		container.Resources.Requests = corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("0"), corev1.ResourceMemory: resource.MustParse("0")}
+	}
 	pod := &corev1.Pod{
-		ObjectMeta: metav1.ObjectMeta{GenerateName: "caller-", Namespace: namespace, Labels: e.labels()},
+		ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: namespace, Labels: e.labels(), Annotations: annotations},
 		Spec: corev1.PodSpec{
 			NodeName:                     node,
 			ServiceAccountName:           account,
-			AutomountServiceAccountToken: new(false), // each container mounts its own kind
+			AutomountServiceAccountToken: new(false), // the volume is its own
 			EnableServiceLinks:           new(false),
 			RestartPolicy:                corev1.RestartPolicyNever,
 			SecurityContext:              &corev1.PodSecurityContext{SeccompProfile: &corev1.SeccompProfile{Type: corev1.SeccompProfileTypeRuntimeDefault}},
+			Volumes:                      []corev1.Volume{volume, temporary},
+			Containers:                   []corev1.Container{container},
 		},
 	}
 	if namespace != metav1.NamespaceDefault {
-		alias, err := e.shortName(ctx)
-		if err != nil {
+		if pod.Spec.HostAliases, err = e.shortName(ctx); err != nil {
 			return nil, err
-		}
-		pod.Spec.HostAliases = alias
-	}
-	for _, name := range containers {
-		volume, annotations, err := credential(name, ServiceAccount(namespace, account).User)
-		if err != nil {
-			return nil, err
-		}
-		pod.Spec.Volumes = append(pod.Spec.Volumes, volume, temporary(name))
-		container := callerContainer(name, e.Image)
-		if node != "" {
-			container.Resources.Requests = corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("0"), corev1.ResourceMemory: resource.MustParse("0")}
-		}
-		pod.Spec.Containers = append(pod.Spec.Containers, container)
-		for key, value := range annotations {
-			metav1.SetMetaDataAnnotation(&pod.ObjectMeta, key, value)
 		}
 	}
 	created, err := e.Client.CoreV1().Pods(namespace).Create(ctx, pod, metav1.CreateOptions{})
 	if err != nil {
 		return nil, next.Errorf("make status", "creating a pod to run programs in: %w", err)
 	}
-	return &Caller{Namespace: namespace, Name: created.Name, UID: string(created.UID), entered: map[string]bool{}}, nil
+	return &Caller{Namespace: namespace, Name: name, UID: string(created.UID)}, nil
 }
 
-// temporary is what a caller's container has for /tmp: one of its own, for not
-// every cluster can share an empty volume.
-func temporary(container string) corev1.Volume {
-	return corev1.Volume{Name: "tmp-" + container, VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{
-		Medium: corev1.StorageMediumMemory, SizeLimit: new(resource.MustParse("96Mi")),
-	}}}
-}
+// temporary is what a caller has for /tmp.
+var temporary = corev1.Volume{Name: "tmp", VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{
+	Medium: corev1.StorageMediumMemory, SizeLimit: new(resource.MustParse("96Mi")),
+}}}
 
 // shortName makes https://kubernetes lead to the API server in any namespace,
 // as it does in default: a program that uses it is right, wherever we run it.
@@ -108,9 +93,9 @@ func (e *Env) shortName(ctx context.Context) ([]corev1.HostAlias, error) {
 // callerContainer waits to be used. What runs in it may take 256 MiB of
 // memory and one processor, and may write to /tmp only; the number of its
 // processes is bounded by the kubelet's podPidsLimit.
-func callerContainer(name, image string) corev1.Container {
+func callerContainer(image string) corev1.Container {
 	return corev1.Container{
-		Name:            name,
+		Name:            callerName,
 		Image:           image,
 		ImagePullPolicy: corev1.PullIfNotPresent,
 		Command:         []string{"sleep", "3600"}, // as process 1: a program cannot kill it
@@ -125,16 +110,16 @@ func callerContainer(name, image string) corev1.Container {
 			Capabilities:             &corev1.Capabilities{Drop: []corev1.Capability{"ALL"}},
 		},
 		VolumeMounts: []corev1.VolumeMount{
-			{Name: temporary(name).Name, MountPath: "/tmp"},
-			{Name: name, MountPath: ServiceAccountPath, ReadOnly: true},
+			{Name: temporary.Name, MountPath: "/tmp"},
+			{Name: "credential", MountPath: ServiceAccountPath, ReadOnly: true},
 		},
 	}
 }
 
-// await waits until a container can be entered. It tries to, because the pod's
+// await waits until a caller can be entered. It tries to, because the pod's
 // status is up to a second behind; what the status knows already is cheaper.
-func (e *Env) await(ctx context.Context, c *Caller, container string) error {
-	if c.entered[container] {
+func (e *Env) await(ctx context.Context, c *Caller) error {
+	if c.entered {
 		return nil
 	}
 	var pod *corev1.Pod
@@ -144,7 +129,7 @@ func (e *Env) await(ctx context.Context, c *Caller, container string) error {
 			pod = nil
 			return false, nil
 		}
-		if runs(pod, container) && pod.Status.PodIP != "" {
+		if runs(pod) && pod.Status.PodIP != "" {
 			c.IP = pod.Status.PodIP
 			return true, nil
 		}
@@ -153,12 +138,12 @@ func (e *Env) await(ctx context.Context, c *Caller, container string) error {
 		}
 		var address []byte
 		var status int
-		address, _, status, last = e.Exec(ctx, c.Namespace, c.Name, container, nil, "hostname", "-i")
+		address, _, status, last = e.Exec(ctx, c.Namespace, c.Name, callerName, nil, "hostname", "-i")
 		c.IP = strings.TrimSpace(string(address))
 		return last == nil && status == 0, nil
 	})
 	if err == nil && entered {
-		c.entered[container] = true
+		c.entered = true
 		return nil
 	}
 	cause := errors.Join(err, last)
@@ -168,9 +153,9 @@ func (e *Env) await(ctx context.Context, c *Caller, container string) error {
 	return next.Errorf("make status", "waiting for our pod %s: %w (%s)", c.Name, cause, PodState(pod))
 }
 
-// runs reports whether a pod's status says that a container runs.
-func runs(pod *corev1.Pod, container string) bool {
+// runs reports whether a caller's status says that its container runs.
+func runs(pod *corev1.Pod) bool {
 	return slices.ContainsFunc(pod.Status.ContainerStatuses, func(s corev1.ContainerStatus) bool {
-		return s.Name == container && s.State.Running != nil
+		return s.Name == callerName && s.State.Running != nil
 	})
 }

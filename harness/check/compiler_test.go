@@ -162,12 +162,3 @@ func TestOldProgramsAreForgotten(t *testing.T) {
 	assert.FileExists(t, filepath.Join(dir, "newest"))
 	assert.NoFileExists(t, filepath.Join(dir, "0"))
 }
-
-func TestCutEnd(t *testing.T) {
-	before, status, found := cutEnd([]byte("403\nbody end 3\n"), "end")
-	assert.Equal(t, "403\nbody ", string(before))
-	assert.Equal(t, 3, status)
-	assert.True(t, found)
-	_, _, found = cutEnd([]byte("403\nbody"), "end")
-	assert.False(t, found)
-}

@@ -1,50 +1,74 @@
 package check
 
 import (
+	"bytes"
+	"context"
+	"crypto"
 	"crypto/ecdsa"
-	"crypto/elliptic"
+	"crypto/ed25519"
 	"crypto/rand"
-	"crypto/sha256"
+	"crypto/rsa"
 	"crypto/x509"
-	"crypto/x509/pkix"
 	"encoding/base64"
 	"encoding/json"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"math/big"
-	"time"
+	"strings"
 
+	authenticationv1 "k8s.io/api/authentication/v1"
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/uuid"
+
+	"rolecall/harness/next"
 )
 
-// credential is the volume with token, ca.crt and namespace for one of a
-// caller's containers. Forged parts travel in annotations, so that no other
-// object is needed; a program cannot see those.
-func credential(container, subject string) (corev1.Volume, map[string]string, error) {
-	token := corev1.VolumeProjection{ServiceAccountToken: &corev1.ServiceAccountTokenProjection{Path: "token", ExpirationSeconds: new(int64(3607))}}
+// ServiceAccountPath is where Kubernetes puts token, ca.crt and namespace.
+const ServiceAccountPath = "/var/run/secrets/kubernetes.io/serviceaccount"
+
+// A Credential is what a caller finds at ServiceAccountPath.
+type Credential int
+
+const (
+	Genuine      Credential = iota // what Kubernetes mounts
+	ForeignCA                      // the genuine token, another authority's ca.crt
+	ForeignToken                   // the genuine ca.crt, a token that nobody issued
+)
+
+// mounted is how many seconds a mounted token is asked for; a kubelet asks for
+// as many where a pod names no volume of its own.
+const mounted = 3607
+
+// credential is the volume with token, ca.crt and namespace for a caller of
+// that name. Forged parts travel in annotations, so that no other object is
+// needed; a program cannot see those.
+func (e *Env) credential(ctx context.Context, c Credential, namespace, account, pod string) (corev1.Volume, map[string]string, error) {
+	token := corev1.VolumeProjection{ServiceAccountToken: &corev1.ServiceAccountTokenProjection{Path: "token", ExpirationSeconds: new(int64(mounted))}}
 	ca := corev1.VolumeProjection{ConfigMap: &corev1.ConfigMapProjection{
 		LocalObjectReference: corev1.LocalObjectReference{Name: "kube-root-ca.crt"},
 		Items:                []corev1.KeyToPath{{Key: "ca.crt", Path: "ca.crt"}},
 	}}
 	var annotations map[string]string
-	var err error
-	switch container {
+	switch c {
 	case ForeignCA:
-		var forged string
-		forged, err = forgeCA()
+		forged, err := e.forgeCA(ctx, namespace)
+		if err != nil {
+			return corev1.Volume{}, nil, err
+		}
 		annotations = map[string]string{"rolecall.local/ca": forged}
 		ca = fromField("ca.crt", "metadata.annotations['rolecall.local/ca']")
 	case ForeignToken:
-		var forged string
-		forged, err = forgeToken(subject)
+		forged, err := e.forgeToken(ctx, namespace, account, pod)
+		if err != nil {
+			return corev1.Volume{}, nil, err
+		}
 		annotations = map[string]string{"rolecall.local/token": forged}
 		token = fromField("token", "metadata.annotations['rolecall.local/token']")
 	}
-	if err != nil {
-		return corev1.Volume{}, nil, fmt.Errorf("forging a credential for %s: %w", container, err)
-	}
 	sources := []corev1.VolumeProjection{token, ca, fromField("namespace", "metadata.namespace")}
-	return corev1.Volume{Name: container, VolumeSource: corev1.VolumeSource{
+	return corev1.Volume{Name: "credential", VolumeSource: corev1.VolumeSource{
 		Projected: &corev1.ProjectedVolumeSource{Sources: sources, DefaultMode: new(int32(0o644))},
 	}}, annotations, nil
 }
@@ -55,51 +79,137 @@ func fromField(path, field string) corev1.VolumeProjection {
 	}}}}
 }
 
-// forgeCA makes an authority that signed nothing in the cluster. It carries
-// the genuine one's name, so that only the signature gives it away.
-func forgeCA() (string, error) {
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+// forgeCA is the certificate of an authority that signed nothing in the
+// cluster. Only its signature tells it from the genuine one: names, dates,
+// extensions and kind of key are the same.
+func (e *Env) forgeCA(ctx context.Context, namespace string) (string, error) {
+	published, err := e.Client.CoreV1().ConfigMaps(namespace).Get(ctx, "kube-root-ca.crt", metav1.GetOptions{})
 	if err != nil {
-		return "", err
+		return "", next.Errorf("make status", "asking for the cluster's ca.crt: %w", err)
 	}
-	now := time.Now()
-	certificate := &x509.Certificate{
-		SerialNumber:          big.NewInt(0),
-		Subject:               pkix.Name{CommonName: "kubernetes"},
-		NotBefore:             now.Add(-time.Hour),
-		NotAfter:              now.Add(24 * time.Hour),
-		KeyUsage:              x509.KeyUsageCertSign | x509.KeyUsageDigitalSignature,
-		IsCA:                  true,
-		BasicConstraintsValid: true,
+	forged, err := forgeCertificate([]byte(published.Data["ca.crt"]))
+	if err != nil {
+		return "", next.Errorf("make status", "forging the cluster's ca.crt: %w", err)
 	}
-	der, err := x509.CreateCertificate(rand.Reader, certificate, certificate, &key.PublicKey, key)
-	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})), err
+	return string(forged), nil
 }
 
-// forgeToken makes a token of the right shape that no API server accepts: its
-// signature is made with a key of this moment.
-func forgeToken(subject string) (string, error) {
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		return "", err
+func forgeCertificate(genuine []byte) ([]byte, error) {
+	block, _ := pem.Decode(genuine)
+	if block == nil {
+		return nil, errors.New("it holds no certificate")
 	}
-	now := time.Now().Unix()
-	header, _ := json.Marshal(map[string]string{"alg": "ES256", "kid": "rolecall", "typ": "JWT"})
-	claims, _ := json.Marshal(map[string]any{
-		"iss": "https://kubernetes.default.svc.cluster.local",
-		"aud": []string{"https://kubernetes.default.svc.cluster.local"},
-		"sub": subject,
-		"iat": now, "nbf": now, "exp": now + 3600,
+	certificate, err := x509.ParseCertificate(block.Bytes)
+	if err != nil {
+		return nil, err
+	}
+	key, err := keyLike(certificate.PublicKey)
+	if err != nil {
+		return nil, err
+	}
+	certificate.PublicKey = key.Public()
+	if certificate.SerialNumber, err = numberLike(certificate.SerialNumber); err != nil {
+		return nil, err
+	}
+	ownID := bytes.Equal(certificate.AuthorityKeyId, certificate.SubjectKeyId)
+	certificate.SubjectKeyId = make([]byte, len(certificate.SubjectKeyId))
+	if _, err := rand.Read(certificate.SubjectKeyId); err != nil {
+		return nil, err
+	}
+	if ownID {
+		certificate.AuthorityKeyId = certificate.SubjectKeyId
+	}
+	der, err := x509.CreateCertificate(rand.Reader, certificate, certificate, key.Public(), key)
+	return pem.EncodeToMemory(&pem.Block{Type: block.Type, Bytes: der}), err
+}
+
+// keyLike is a new key of the same kind and size.
+func keyLike(public any) (crypto.Signer, error) {
+	switch public := public.(type) {
+	case *rsa.PublicKey:
+		return rsa.GenerateKey(rand.Reader, public.N.BitLen())
+	case *ecdsa.PublicKey:
+		return ecdsa.GenerateKey(public.Curve, rand.Reader)
+	case ed25519.PublicKey:
+		_, key, err := ed25519.GenerateKey(rand.Reader)
+		return key, err
+	}
+	return nil, fmt.Errorf("a key of type %T", public)
+}
+
+// numberLike is a random number of as many bits.
+func numberLike(n *big.Int) (*big.Int, error) {
+	if n.BitLen() < 2 {
+		return n, nil
+	}
+	top := new(big.Int).Lsh(big.NewInt(1), uint(n.BitLen()-1))
+	low, err := rand.Int(rand.Reader, top)
+	return top.Or(top, low), err
+}
+
+// forgeToken is a token that the API server would have made for a pod, with
+// another signature.
+func (e *Env) forgeToken(ctx context.Context, namespace, account, pod string) (string, error) {
+	issued, err := e.Client.CoreV1().ServiceAccounts(namespace).CreateToken(ctx, account, &authenticationv1.TokenRequest{
+		Spec: authenticationv1.TokenRequestSpec{ExpirationSeconds: new(int64(mounted))},
+	}, metav1.CreateOptions{})
+	if err != nil {
+		return "", next.Errorf("make status", "asking for a token to forge: %w", err)
+	}
+	nodes, err := e.Client.CoreV1().Nodes().List(ctx, metav1.ListOptions{Limit: 1})
+	if err != nil {
+		return "", next.Errorf("make status", "asking for the cluster's nodes: %w", err)
+	}
+	forged, err := resign(issued.Status.Token, func(claims, kubernetes map[string]any) {
+		kubernetes["pod"] = map[string]any{"name": pod, "uid": uuid.NewUUID()}
+		for _, node := range nodes.Items {
+			kubernetes["node"] = map[string]any{"name": node.Name, "uid": node.UID}
+		}
+		if issued, ok := claims["iat"].(json.Number); ok { // for a pod the API server extends it
+			begin, _ := issued.Int64()
+			kubernetes["warnafter"], claims["exp"] = claims["exp"], begin+extended
+		}
 	})
-	encode := base64.RawURLEncoding.EncodeToString
-	signed := encode(header) + "." + encode(claims)
-	digest := sha256.Sum256([]byte(signed))
-	r, s, err := ecdsa.Sign(rand.Reader, key, digest[:])
+	if err != nil {
+		return "", next.Errorf("make status", "forging a token: %w", err)
+	}
+	return forged, nil
+}
+
+// extended is for how many seconds the API server makes a token that is asked
+// for mounted seconds and bound to a pod
+// (serviceaccount.ExpirationExtensionSeconds in Kubernetes).
+const extended = 365 * 24 * 60 * 60
+
+// resign is a token with other claims and a random signature of the same
+// length.
+func resign(token string, change func(claims, kubernetes map[string]any)) (string, error) {
+	parts := strings.Split(token, ".")
+	if len(parts) != 3 {
+		return "", fmt.Errorf("it has %d parts", len(parts))
+	}
+	encoding := base64.RawURLEncoding
+	text, err := encoding.DecodeString(parts[1])
 	if err != nil {
 		return "", err
 	}
-	signature := make([]byte, 64)
-	r.FillBytes(signature[:32])
-	s.FillBytes(signature[32:])
-	return signed + "." + encode(signature), nil
+	var claims map[string]any
+	decoder := json.NewDecoder(bytes.NewReader(text))
+	decoder.UseNumber() // as written
+	if err := decoder.Decode(&claims); err != nil {
+		return "", err
+	}
+	kubernetes, _ := claims["kubernetes.io"].(map[string]any)
+	if kubernetes == nil {
+		return "", errors.New("it says nothing about Kubernetes")
+	}
+	change(claims, kubernetes)
+	if text, err = json.Marshal(claims); err != nil {
+		return "", err
+	}
+	signature := make([]byte, encoding.DecodedLen(len(parts[2])))
+	if _, err := rand.Read(signature); err != nil {
+		return "", err
+	}
+	return parts[0] + "." + encoding.EncodeToString(text) + "." + encoding.EncodeToString(signature), nil
 }

@@ -7,8 +7,6 @@ import (
 	"fmt"
 	"io"
 	"sync"
-	"sync/atomic"
-	"time"
 
 	"github.com/go-logr/logr"
 	corev1 "k8s.io/api/core/v1"
@@ -26,22 +24,9 @@ const MaxOutput = 1 << 20
 // errOutputTooLong is why a command that wrote more than MaxOutput was ended.
 var errOutputTooLong = fmt.Errorf("more than %d bytes of output", MaxOutput)
 
-// drain is how long a command may take to end after its last word.
-const drain = 250 * time.Millisecond
-
-// errEnded ends a command whose last word has come.
-var errEnded = errors.New("ended")
-
 // Exec runs a command in a container and returns what it wrote and its exit
 // status. An error is ours, except for errOutputTooLong and ctx's own.
 func (e *Env) Exec(ctx context.Context, namespace, pod, container string, stdin []byte, command ...string) (stdout, stderr []byte, status int, err error) {
-	return e.execUntil(ctx, "", namespace, pod, container, stdin, command...)
-}
-
-// execUntil is Exec for a command that writes a last word to both streams. It
-// does not wait for what the command left running behind it, which may hold
-// the streams open.
-func (e *Env) execUntil(ctx context.Context, last, namespace, pod, container string, stdin []byte, command ...string) (stdout, stderr []byte, status int, err error) {
 	ctx = klog.NewContext(ctx, logr.Discard()) // what matters of a stream's end comes back as its error
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -66,14 +51,7 @@ func (e *Env) execUntil(ctx context.Context, last, namespace, pod, container str
 		return nil, nil, 0, fmt.Errorf("preparing to run a command in pod %s: %w", pod, err)
 	}
 
-	var open atomic.Int32
-	open.Store(2)
-	over := func() {
-		if open.Add(-1) == 0 { // the command is ending; only what it left behind may hold the streams
-			time.AfterFunc(drain, func() { cancel(errEnded) })
-		}
-	}
-	out, errs := &capped{stop: cancel, last: last, ended: over}, &capped{stop: cancel, last: last, ended: over}
+	out, errs := &capped{stop: cancel}, &capped{stop: cancel}
 	options := remotecommand.StreamOptions{Stdout: out, Stderr: errs}
 	if stdin != nil {
 		options.Stdin = bytes.NewReader(stdin)
@@ -83,8 +61,6 @@ func (e *Env) execUntil(ctx context.Context, last, namespace, pod, container str
 	switch {
 	case errors.As(err, &exit):
 		return out.bytes(), errs.bytes(), exit.Code, nil
-	case errors.Is(context.Cause(ctx), errEnded):
-		return out.bytes(), errs.bytes(), 0, nil
 	case errors.Is(context.Cause(ctx), errOutputTooLong):
 		return out.bytes(), errs.bytes(), 0, errOutputTooLong
 	case ctx.Err() != nil:
@@ -95,15 +71,11 @@ func (e *Env) execUntil(ctx context.Context, last, namespace, pod, container str
 	return out.bytes(), errs.bytes(), 0, nil
 }
 
-// capped keeps the first MaxOutput bytes, then ends the command. It says once
-// when the last word has come.
+// capped keeps the first MaxOutput bytes, then ends the command.
 type capped struct {
-	mu    sync.Mutex
-	buf   bytes.Buffer
-	stop  context.CancelCauseFunc
-	last  string
-	ended func()
-	over  bool
+	mu   sync.Mutex
+	buf  bytes.Buffer
+	stop context.CancelCauseFunc
 }
 
 func (c *capped) Write(p []byte) (int, error) {
@@ -116,11 +88,6 @@ func (c *capped) Write(p []byte) (int, error) {
 		return room, io.ErrShortWrite
 	}
 	c.buf.Write(p)
-	tail := c.buf.Bytes()[max(0, c.buf.Len()-len(c.last)-len(p)-16):]
-	if c.last != "" && !c.over && bytes.HasSuffix(tail, []byte("\n")) && bytes.Contains(tail, []byte(c.last)) {
-		c.over = true
-		c.ended()
-	}
 	return len(p), nil
 }
 

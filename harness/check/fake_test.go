@@ -2,6 +2,7 @@ package check
 
 import (
 	"context"
+	"strings"
 	"testing"
 	"time"
 
@@ -54,10 +55,9 @@ func newEnv(t *testing.T, files map[string]string, objects ...runtime.Object) (*
 	}
 	f.client.PrependReactor("create", "pods", func(action clienttesting.Action) (bool, runtime.Object, error) {
 		pod := action.(clienttesting.CreateAction).GetObject().(*corev1.Pod)
-		if pod.GenerateName != "" {
-			pod.Name = pod.GenerateName + "x"
+		if strings.HasPrefix(pod.Name, "caller-") {
 			pod.Status = corev1.PodStatus{Phase: corev1.PodRunning, PodIP: "10.0.0.1", ContainerStatuses: []corev1.ContainerStatus{
-				{Name: Genuine, State: corev1.ContainerState{Running: &corev1.ContainerStateRunning{}}},
+				{Name: callerName, State: corev1.ContainerState{Running: &corev1.ContainerStateRunning{}}},
 			}}
 		}
 		return false, pod, nil

@@ -31,7 +31,7 @@ func (e *Env) Inside(ctx context.Context, pod *corev1.Pod, container string, com
 	got := e.whyNot(ctx, pod, command[0], bounded, err)
 	control, err := e.control(ctx, pod.Spec.NodeName)
 	if err == nil {
-		_, _, _, err = e.Exec(ctx, control.Namespace, control.Name, Genuine, nil, "true")
+		_, _, _, err = e.Exec(ctx, control.Namespace, control.Name, callerName, nil, "true")
 	}
 	if err != nil {
 		return "", "", 0, err

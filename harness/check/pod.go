@@ -141,7 +141,7 @@ func (e *Env) CanRunPods(ctx context.Context, node string) error {
 func (e *Env) control(ctx context.Context, node string) (*Caller, error) {
 	control, err := e.startCaller(ctx, e.Namespaces.Home(), "default", node, Genuine)
 	if err == nil {
-		err = e.await(ctx, control, Genuine)
+		err = e.await(ctx, control)
 	}
 	if err != nil {
 		return nil, next.Errorf("make status", "telling a pod that does not work from a cluster that runs none: %w", err)

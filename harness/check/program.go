@@ -1,7 +1,6 @@
 package check
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -10,8 +9,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-
-	"k8s.io/apimachinery/pkg/util/uuid"
 )
 
 // ProgramTime is how long a learner's program may run.
@@ -81,14 +78,20 @@ type Run struct {
 // write to.
 const storedAs = ".program"
 
-// wrapper takes a program from standard input ($1 bytes), runs it ($3 is its
-// interpreter, if any) and marks the end of both streams with a word that was
-// not there before, so that a truncated stream is never taken for a short one.
-// $4 is set where all that the program leaves running may be killed; then the
-// status is -1 if anything was running after a moment of grace. It looks for
-// processes without a fork, which may be impossible then; what has ended and
-// was not reaped does not count, nor does timeout's own watcher, which lingers.
-const wrapper = `
+// Exit statuses of the wrapper that are not the program's own, which ends with
+// ownStatus at most.
+const (
+	ownStatus  = 250
+	killed     = 251 // the program was ended by SIGKILL
+	leftBehind = 252 // it ended, and what it had started was running
+	notStored  = 253 // there is nowhere to put it
+)
+
+// running is a function of sh that looks for processes beside its own shell and
+// process 1. It does so without a fork, which may be impossible then. What has
+// ended and was not reaped does not count, nor does timeout's own watcher,
+// which lingers.
+const running = `
 running() {
 	for o in /proc/[0-9]*; do
 		case $o in /proc/1|/proc/$$) continue ;; esac
@@ -97,68 +100,85 @@ running() {
 	done
 	return 1
 }
-d=/tmp; [ -w "$d" ] || d=/dev/shm
-p="$d/` + storedAs + `"
-{ head -c "$1" > "$p" && chmod 755 "$p"; } || exit 97
-timeout -s KILL "$5" $3 "$p" </dev/null
-s=$?
-if [ -n "$4" ]; then
+settled() {
 	i=0
 	while [ $i -lt 300 ] && running; do i=$((i+1)); done
-	[ "$s" = 137 ] || ! running || s=-1
-	kill -9 -1 2>/dev/null
-fi
-rm -f "$p"
-printf '%s %d\n' "$2" "$s" >&2
-printf '%s %d\n' "$2" "$s"
+	! running
+}
 `
 
-// sigkilled is a shell's status of a program that was ended by SIGKILL.
-const sigkilled = 128 + 9
+// wrapper takes a program from standard input ($1 bytes) and runs it ($2 is
+// its interpreter, if any) for $4 seconds at most. The program can read all
+// that the wrapper has, so nothing in it is secret: how the program ended is
+// the exit status of the call, which the kubelet reports. With $3, all that the
+// program leaves running after a moment of grace is killed.
+const wrapper = running + `
+d=/tmp; [ -w "$d" ] || d=/dev/shm
+p="$d/` + storedAs + `"
+{ head -c "$1" > "$p" && chmod 755 "$p"; } || exit 253
+timeout -s KILL "$4" $2 "$p" </dev/null
+s=$?
+rm -f "$p"
+case $s in 137) s=251 ;; 251|252|253|254|255) s=250 ;; esac
+if [ -n "$3" ]; then
+	[ $s = 251 ] || settled || s=252
+	kill -9 -1 2>/dev/null
+fi
+exit $s
+`
 
-// notStored is the wrapper's exit status where it could not store the program.
-const notStored = 97
+// survivors ends whatever is still running, and says with leftBehind that
+// something was: a program may have ended its own wrapper.
+const survivors = running + `
+settled; s=$?
+kill -9 -1 2>/dev/null
+[ $s = 0 ] || exit 252
+`
 
-// RunIn runs a program in one of a caller's containers.
-func (e *Env) RunIn(ctx context.Context, c *Caller, container string, p *Program) (*Run, error) {
-	if err := e.await(ctx, c, container); err != nil {
+// RunIn runs a program in a caller. Nothing of it is left there when it
+// returns.
+func (e *Env) RunIn(ctx context.Context, c *Caller, p *Program) (*Run, error) {
+	if err := e.await(ctx, c); err != nil {
 		return nil, err
 	}
-	run, err := e.run(ctx, c.Namespace, c.Name, container, p, "kill")
-	if err == nil && run.Ended() != nil {
-		bounded, cancel := context.WithTimeout(ctx, 5*time.Second)
-		defer cancel()
-		_, _, _, _ = e.Exec(bounded, c.Namespace, c.Name, container, nil, "kill", "-9", "-1") // it kills its own exec too, so no result says anything
+	run, err := e.run(ctx, c.Namespace, c.Name, callerName, p, "kill")
+	if err != nil {
+		return nil, err
 	}
-	return run, err
+	bounded, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	_, _, status, err := e.Exec(bounded, c.Namespace, c.Name, callerName, nil, "sh", "-c", survivors)
+	if ctx.Err() != nil {
+		return nil, ctx.Err()
+	}
+	run.LeftProcesses = run.LeftProcesses || run.Ended() == nil && (err != nil || status != 0)
+	e.Saw(run.Evidence())
+	return run, nil
 }
 
 // RunInPod runs a program in a pod of the learner's, and leaves the pod's own
 // processes alone.
 func (e *Env) RunInPod(ctx context.Context, pod, container string, p *Program) (*Run, error) {
-	return e.run(ctx, e.Namespaces.Home(), pod, container, p, "")
+	run, err := e.run(ctx, e.Namespaces.Home(), pod, container, p, "")
+	if err == nil {
+		e.Saw(run.Evidence())
+	}
+	return run, err
 }
 
 func (e *Env) run(ctx context.Context, namespace, pod, container string, p *Program, kill string) (*Run, error) {
 	bounded, cancel := context.WithTimeout(ctx, ProgramTime+10*time.Second)
 	defer cancel()
-	end := string(uuid.NewUUID())
 	interpreter := ""
 	if p.script {
 		interpreter = "sh"
 	}
 	began := time.Now()
-	stdout, stderr, status, err := e.execUntil(bounded, end, namespace, pod, container, p.bytes,
-		"sh", "-c", wrapper, "sh", strconv.Itoa(len(p.bytes)), end, interpreter, kill, strconv.Itoa(int(ProgramTime.Seconds())))
+	stdout, stderr, status, err := e.Exec(bounded, namespace, pod, container, p.bytes,
+		"sh", "-c", wrapper, "sh", strconv.Itoa(len(p.bytes)), interpreter, kill, strconv.Itoa(int(ProgramTime.Seconds())))
 
-	out, exit, complete := cutEnd(stdout, end)
-	errs, _, _ := cutEnd(stderr, end)
-	run := &Run{Program: p, Stdout: string(out), Stderr: p.renamed(string(errs)), ExitStatus: exit}
+	run := &Run{Program: p, Stdout: string(stdout), Stderr: p.renamed(string(stderr)), ExitStatus: status}
 	switch {
-	case complete:
-		run.TimedOut = exit == sigkilled && time.Since(began) >= ProgramTime
-		run.OutOfMemory = exit == sigkilled && !run.TimedOut
-		run.LeftProcesses = exit < 0
 	case errors.Is(err, errOutputTooLong):
 		run.OutputTooLong = true
 	case ctx.Err() != nil:
@@ -173,14 +193,20 @@ func (e *Env) run(ctx context.Context, namespace, pod, container string, p *Prog
 			Got:  "neither /tmp nor /dev/shm can be written to: " + Printable(strings.TrimSpace(run.Stderr), 200),
 			Hint: "Leave /tmp writable in the pod, or mount an emptyDir there.",
 		}
-	case status != 0:
+	case time.Since(began) >= ProgramTime: // whatever the status: the streams were open until then
+		run.TimedOut = true
+	case status == killed:
+		run.ExitStatus, run.OutOfMemory = sigkilled, true
+	case status == leftBehind:
+		run.ExitStatus, run.LeftProcesses = -1, true
+	case status > ownStatus, status == sigkilled:
 		run.ShellKilled = true
-	default:
-		return nil, fmt.Errorf("running %s in pod %s: its output broke off", p.Name, pod)
 	}
-	e.Saw(run.Evidence())
 	return run, nil
 }
+
+// sigkilled is a shell's status of what was ended by SIGKILL.
+const sigkilled = 128 + 9
 
 // renamed is a text of the shell's with the program's own name for the path
 // that the wrapper stored it at.
@@ -195,16 +221,6 @@ func (r *Run) Evidence() Evidence {
 		Stdout: Printable(r.Stdout, 2000), Stderr: Printable(r.Stderr, 2000),
 		ExitStatus: r.ExitStatus, TimedOut: r.TimedOut,
 	}}
-}
-
-// cutEnd splits a stream at the wrapper's last word.
-func cutEnd(stream []byte, end string) (before []byte, status int, found bool) {
-	at := bytes.LastIndex(stream, []byte(end+" "))
-	if at < 0 {
-		return stream, 0, false
-	}
-	status, err := strconv.Atoi(string(bytes.TrimSpace(stream[at+len(end)+1:])))
-	return stream[:at], status, err == nil
 }
 
 // Ended fails a program that did not end by itself, or left something running.

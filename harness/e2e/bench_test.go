@@ -68,19 +68,24 @@ func parts(b *testing.B, e *check.Env) {
 	var caller *check.Caller
 	b.Run("part: pods", func(b *testing.B) {
 		for b.Loop() {
-			caller, err = e.StartCaller(b.Context(), home, "default", check.Genuine, check.ForeignToken, check.ForeignCA)
-			require.NoError(b, err)
-			viewer, err := e.StartCaller(b.Context(), viewer, "default", check.Genuine)
-			require.NoError(b, err)
-			_, err = e.RunIn(b.Context(), viewer, check.Genuine, program)
-			require.NoError(b, err)
-			_, err = e.RunIn(b.Context(), caller, check.Genuine, program)
-			require.NoError(b, err)
+			var callers []*check.Caller
+			for _, where := range []struct {
+				namespace  string
+				credential check.Credential
+			}{{home, check.Genuine}, {home, check.ForeignToken}, {home, check.ForeignCA}, {viewer, check.Genuine}} {
+				caller, err = e.StartCaller(b.Context(), where.namespace, "default", where.credential)
+				require.NoError(b, err)
+				callers = append(callers, caller)
+			}
+			for _, caller := range callers {
+				_, err = e.RunIn(b.Context(), caller, program)
+				require.NoError(b, err)
+			}
 		}
 	})
 	b.Run("part: exec", func(b *testing.B) {
 		for b.Loop() {
-			_, err := e.RunIn(b.Context(), caller, check.Genuine, program)
+			_, err := e.RunIn(b.Context(), caller, program)
 			require.NoError(b, err)
 		}
 	})

@@ -2,12 +2,14 @@ package e2e_test
 
 import (
 	"context"
+	"encoding/base64"
 	"fmt"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -51,7 +53,7 @@ func (h hostile) run(t *testing.T, c *check.Caller, script string) *check.Run {
 	require.NoError(t, os.WriteFile(filepath.Join(h.dir, "lab-2/call.sh"), []byte(script), 0o644))
 	program, err := h.Program(t.Context(), "lab-2", "call")
 	require.NoError(t, err)
-	run, err := h.RunIn(t.Context(), c, check.Genuine, program)
+	run, err := h.RunIn(t.Context(), c, program)
 	require.NoError(t, err)
 	return run
 }
@@ -124,14 +126,19 @@ func TestHostileProgramsHarmNobodyElse(t *testing.T) {
 		script string
 		ended  func(*check.Run) bool // nil where any end will do
 	}{
-		"fork bomb":       {"f() { f | f & }; f; sleep 60", func(r *check.Run) bool { return r.Ended() != nil || r.ExitStatus != 0 }},
-		"memory hog":      {"tail /dev/zero", func(r *check.Run) bool { return r.OutOfMemory || r.ExitStatus != 0 }},
-		"disk filler":     {"dd if=/dev/zero of=/tmp/full bs=1M count=2000", func(r *check.Run) bool { return r.ExitStatus != 0 }},
-		"endless output":  {"yes", func(r *check.Run) bool { return r.OutputTooLong }},
-		"kills all":       {"kill -9 -1; echo still here", func(r *check.Run) bool { return r.ShellKilled || r.ExitStatus != 0 || r.Stdout != "still here\n" }},
-		"stops all":       {"kill -STOP -1; sleep 1", nil},
-		"leaves a daemon": {"(while :; do :; done) & (setsid sleep 1000 &) ; exit 0", func(r *check.Run) bool { return r.LeftProcesses }},
-		"opens all files": {"i=3; while [ $i -lt 100000 ]; do eval \"exec $i</dev/null\" || exit 1; i=$((i+1)); done", func(r *check.Run) bool { return r.ExitStatus != 0 || r.TimedOut }},
+		"fork bomb":                        {"f() { f | f & }; f; sleep 60", func(r *check.Run) bool { return r.Ended() != nil || r.ExitStatus != 0 }},
+		"memory hog":                       {"tail /dev/zero", func(r *check.Run) bool { return r.OutOfMemory || r.ExitStatus != 0 }},
+		"disk filler":                      {"dd if=/dev/zero of=/tmp/full bs=1M count=2000", func(r *check.Run) bool { return r.ExitStatus != 0 }},
+		"endless output":                   {"yes", func(r *check.Run) bool { return r.OutputTooLong }},
+		"kills all":                        {"kill -9 -1; echo still here", func(r *check.Run) bool { return r.ShellKilled || r.ExitStatus != 0 || r.Stdout != "still here\n" }},
+		"stops all":                        {"kill -STOP -1; sleep 1", nil},
+		"leaves a daemon":                  {"(while :; do :; done) & (setsid sleep 1000 &) ; exit 0", func(r *check.Run) bool { return r.LeftProcesses }},
+		"reads how the wrapper ends":       {"tr '\\0' '\\n' </proc/$PPID/cmdline; tr '\\0' '\\n' </proc/$PPID/cmdline >&2; while :; do :; done", func(r *check.Run) bool { return r.TimedOut }},
+		"ends the wrapper and goes on":     {"trap '' TERM HUP; kill -TERM $PPID; while :; do :; done", func(r *check.Run) bool { return r.Ended() != nil }},
+		"kills the wrapper and goes on":    {"kill -KILL $PPID; while :; do :; done", func(r *check.Run) bool { return r.Ended() != nil }},
+		"closes its streams and goes on":   {"(setsid sh -c 'exec >&- 2>&- <&-; kill -KILL '$PPID'; while :; do :; done' &); sleep 30", func(r *check.Run) bool { return r.Ended() != nil }},
+		"ends with the wrapper's statuses": {"exit 252", func(r *check.Run) bool { return r.Ended() == nil && r.ExitStatus == 250 }},
+		"opens all files":                  {"i=3; while [ $i -lt 100000 ]; do eval \"exec $i</dev/null\" || exit 1; i=$((i+1)); done", func(r *check.Run) bool { return r.ExitStatus != 0 || r.TimedOut }},
 	} {
 		t.Run(name, func(t *testing.T) {
 			b.hostile(t, func(h hostile) {
@@ -172,4 +179,39 @@ func TestEmbeddedPodFillsItsOwnDiskOnly(t *testing.T) {
 		assert.Contains(t, string(log), "No space left on device")
 	})
 	b.passes(t, 3)
+}
+
+// TestForgedCredentialsLookGenuine compares what a program finds in the callers
+// whose token or ca.crt is forged with what Kubernetes mounts.
+func TestForgedCredentialsLookGenuine(t *testing.T) {
+	b := bed(t)
+	b.hostile(t, func(h hostile) {
+		found := map[check.Credential][]string{}
+		for _, credential := range []check.Credential{check.Genuine, check.ForeignCA, check.ForeignToken} {
+			caller, err := h.StartCaller(t.Context(), h.Namespaces.Home(), "default", credential)
+			require.NoError(t, err)
+			run := h.run(t, caller, "cd "+check.ServiceAccountPath+" && ls -l . ..data/ | sed 's/ [0-9]* [A-Z][a-z][a-z] .* / /' && echo @ && cat token && echo @ && cat ca.crt && echo @ && hostname")
+			require.Equal(t, 0, run.ExitStatus, run.Stderr)
+			found[credential] = strings.Split(run.Stdout, "@\n")
+			require.Len(t, found[credential], 4)
+		}
+		genuine, ca, token := found[check.Genuine], found[check.ForeignCA], found[check.ForeignToken]
+		assert.NotEqual(t, genuine[2], ca[2])
+		assert.InDelta(t, len(genuine[2]), len(ca[2]), 8, "a signature of ECDSA may be two bytes shorter")
+		assert.Equal(t, genuine[2], token[2])
+
+		was, is := strings.Split(genuine[1], "."), strings.Split(token[1], ".")
+		require.Len(t, is, 3)
+		assert.Equal(t, was[0], is[0], "the header")
+		assert.Len(t, token[1], len(genuine[1]))
+		shape := func(part string) []string {
+			text, err := base64.RawURLEncoding.DecodeString(part)
+			require.NoError(t, err)
+			return regexp.MustCompile(`"[^"]*":`).FindAllString(string(text), -1)
+		}
+		assert.Equal(t, shape(was[1]), shape(is[1]), "the claims")
+		text, err := base64.RawURLEncoding.DecodeString(is[1])
+		require.NoError(t, err)
+		assert.Contains(t, string(text), `"`+strings.TrimSpace(token[3])+`"`, "the pod's own name")
+	})
 }
