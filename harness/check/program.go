@@ -108,10 +108,11 @@ settled() {
 `
 
 // wrapper takes a program from standard input ($1 bytes) and runs it ($2 is
-// its interpreter, if any) for $4 seconds at most. The program can read all
-// that the wrapper has, so nothing in it is secret: how the program ended is
-// the exit status of the call, which the kubelet reports. With $3, all that the
-// program leaves running after a moment of grace is killed.
+// its interpreter, if any) for $4 seconds at most. Nothing in it is secret: how
+// the program ended is the exit status of the call, which the kubelet reports.
+// The program cannot trace the wrapper, since it may not read the image's
+// shell; it can only end it by a signal, which the status shows. With $3, all
+// that the program leaves running after a moment of grace is killed.
 const wrapper = running + `
 d=/tmp; [ -w "$d" ] || d=/dev/shm
 p="$d/` + storedAs + `"
@@ -128,7 +129,7 @@ exit $s
 `
 
 // survivors ends whatever is still running, and says with leftBehind that
-// something was: a program may have ended its own wrapper.
+// something was.
 const survivors = running + `
 settled; s=$?
 kill -9 -1 2>/dev/null
@@ -145,13 +146,15 @@ func (e *Env) RunIn(ctx context.Context, c *Caller, p *Program) (*Run, error) {
 	if err != nil {
 		return nil, err
 	}
-	bounded, cancel := context.WithTimeout(ctx, 5*time.Second)
-	defer cancel()
-	_, _, status, err := e.Exec(bounded, c.Namespace, c.Name, callerName, nil, "sh", "-c", survivors)
-	if ctx.Err() != nil {
-		return nil, ctx.Err()
+	if run.Ended() != nil || run.ExitStatus > signalled { // the wrapper may not have come to its end
+		bounded, cancel := context.WithTimeout(ctx, 5*time.Second)
+		defer cancel()
+		_, _, status, err := e.Exec(bounded, c.Namespace, c.Name, callerName, nil, "sh", "-c", survivors)
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		run.LeftProcesses = run.LeftProcesses || run.Ended() == nil && (err != nil || status != 0)
 	}
-	run.LeftProcesses = run.LeftProcesses || run.Ended() == nil && (err != nil || status != 0)
 	e.Saw(run.Evidence())
 	return run, nil
 }
@@ -205,8 +208,11 @@ func (e *Env) run(ctx context.Context, namespace, pod, container string, p *Prog
 	return run, nil
 }
 
-// sigkilled is a shell's status of what was ended by SIGKILL.
-const sigkilled = 128 + 9
+// A shell's status of what was ended by a signal is more than signalled.
+const (
+	signalled = 128
+	sigkilled = signalled + 9
+)
 
 // renamed is a text of the shell's with the program's own name for the path
 // that the wrapper stored it at.

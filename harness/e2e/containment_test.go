@@ -135,6 +135,7 @@ func TestHostileProgramsHarmNobodyElse(t *testing.T) {
 		"leaves a daemon":                  {"(while :; do :; done) & (setsid sleep 1000 &) ; exit 0", func(r *check.Run) bool { return r.LeftProcesses }},
 		"reads how the wrapper ends":       {"tr '\\0' '\\n' </proc/$PPID/cmdline; tr '\\0' '\\n' </proc/$PPID/cmdline >&2; while :; do :; done", func(r *check.Run) bool { return r.TimedOut }},
 		"ends the wrapper and goes on":     {"trap '' TERM HUP; kill -TERM $PPID; while :; do :; done", func(r *check.Run) bool { return r.Ended() != nil }},
+		"looks into the wrapper":           {"for f in environ mem fd maps; do cat /proc/$PPID/$f >/dev/null 2>&1 && echo $f; ls /proc/$PPID/$f/0 2>/dev/null; done; true", func(r *check.Run) bool { return r.Ended() == nil && r.Stdout == "" }},
 		"kills the wrapper and goes on":    {"kill -KILL $PPID; while :; do :; done", func(r *check.Run) bool { return r.Ended() != nil }},
 		"closes its streams and goes on":   {"(setsid sh -c 'exec >&- 2>&- <&-; kill -KILL '$PPID'; while :; do :; done' &); sleep 30", func(r *check.Run) bool { return r.Ended() != nil }},
 		"ends with the wrapper's statuses": {"exit 252", func(r *check.Run) bool { return r.Ended() == nil && r.ExitStatus == 250 }},

@@ -31,7 +31,7 @@ const Folder = "labimage"
 
 // revision must be raised when the code here makes another image of the same
 // packages.
-const revision = "1"
+const revision = "2"
 
 // Archive returns the path of an archive of the image for linux/arch, which
 // `ctr images import` and `docker load` read. It is made once, below cacheDir,

@@ -46,7 +46,9 @@ func rootFS(arch string, tree *debian.Tree) ([]byte, error) {
 	w.do(t.File("etc/group", 0o644, []byte("root:x:0:\nnogroup:x:65534:\n")))
 	w.do(t.File("etc/nsswitch.conf", 0o644, []byte("passwd: files\ngroup: files\nhosts: files dns\n")))
 
-	w.do(t.File("bin/busybox", 0o755, busybox))
+	// Whoever may not read a program may not trace it either (ptrace(2)): the
+	// shell that runs a learner's program, without capabilities, is safe from it.
+	w.do(t.File("bin/busybox", 0o111, busybox))
 	for _, tool := range tools {
 		w.do(t.Link("bin/"+tool, "busybox"))
 	}
