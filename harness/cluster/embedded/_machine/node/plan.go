@@ -131,13 +131,16 @@ func (c *container) configure(ctx context.Context, found *image) (*plan, error) 
 	if dir == "" {
 		dir = found.config.WorkingDir
 	}
+	if asksUnconfined(pod, c.spec) {
+		c.record(warning("NotSupported", "this node cannot leave out the seccomp filter (Unconfined): the container has that of RuntimeDefault"+kindCan))
+	}
 	limits := c.spec.Resources.Limits
 	return &plan{image: found, rights: granted, spec: sandbox.ContainerSpec{
 		Name: c.spec.Name, Image: found.ref, Args: args, Dir: dir,
 		Env:  assignments(found.config.Env, variables, utsName(pod), c.spec.TTY),
 		User: granted.user, Group: granted.group, Groups: granted.groups,
 		ReadOnlyRoot: granted.readOnlyRoot, NoNewPrivileges: granted.noNewPrivileges,
-		Capabilities: granted.capabilities, Unconfined: granted.unconfined,
+		Capabilities: granted.capabilities,
 		TTY: c.spec.TTY, Mounts: append(mounts, c.messageMount()),
 		Files: map[string][]byte{
 			"/etc/hosts":       hostsFile(pod, p.address.String()),

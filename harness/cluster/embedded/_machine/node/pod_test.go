@@ -201,3 +201,13 @@ func TestRefusals(t *testing.T) {
 		})
 	}
 }
+
+func TestUnconfinedContainersHaveAFilterToo(t *testing.T) {
+	unconfined := &corev1.SeccompProfile{Type: corev1.SeccompProfileTypeUnconfined}
+	s := newStage(t, &fakeSandboxes{program: sleeps}, labPod(func(p *corev1.Pod) {
+		p.Spec.SecurityContext = &corev1.PodSecurityContext{SeccompProfile: unconfined}
+	}))
+	s.until(t, "ready", ready)
+	<-s.events.Events // Pulled
+	require.Contains(t, <-s.events.Events, "RuntimeDefault")
+}

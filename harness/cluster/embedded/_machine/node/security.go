@@ -23,7 +23,6 @@ type rights struct {
 	capabilities    []string // without CAP_
 	readOnlyRoot    bool
 	noNewPrivileges bool
-	unconfined      bool // no seccomp filter
 }
 
 // rightsOf reads the security contexts of pod and container. An error is in
@@ -46,7 +45,6 @@ func rightsOf(pod *corev1.Pod, c *corev1.Container, held *image) (rights, error)
 		capabilities:    capabilities(context.Capabilities),
 		readOnlyRoot:    context.ReadOnlyRootFilesystem != nil && *context.ReadOnlyRootFilesystem,
 		noNewPrivileges: securitycontext.AddNoNewPrivileges(context),
-		unconfined:      unconfined(pod, c),
 	}
 	if context.RunAsUser != nil {
 		granted.identity = held.users.byID(*context.RunAsUser)
@@ -106,14 +104,17 @@ func capabilities(asked *corev1.Capabilities) []string {
 	return set
 }
 
-// unconfined reports whether no seccomp filter is to be set: a kubelet's default
-// is none, and it is the node's own filter that keeps the kernel safe.
-func unconfined(pod *corev1.Pod, c *corev1.Container) bool {
-	profile := func(p *corev1.SeccompProfile) bool { return p == nil || p.Type == corev1.SeccompProfileTypeUnconfined }
+// asksUnconfined reports whether a container is to have no seccomp filter. It
+// has one all the same, the default profile that those have which ask for
+// nothing: the signing keys of the cluster are on this machine.
+func asksUnconfined(pod *corev1.Pod, c *corev1.Container) bool {
+	var profile *corev1.SeccompProfile
 	if own := c.SecurityContext; own != nil && own.SeccompProfile != nil {
-		return profile(own.SeccompProfile)
+		profile = own.SeccompProfile
+	} else if whole := pod.Spec.SecurityContext; whole != nil {
+		profile = whole.SeccompProfile
 	}
-	return pod.Spec.SecurityContext == nil || profile(pod.Spec.SecurityContext.SeccompProfile)
+	return profile != nil && profile.Type == corev1.SeccompProfileTypeUnconfined
 }
 
 // volumeUser is the user that all containers of the pod share, if they do: the

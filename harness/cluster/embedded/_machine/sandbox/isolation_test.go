@@ -132,23 +132,21 @@ func stop(t *testing.T, p *Pod, name string) {
 func TestCapabilities(t *testing.T) {
 	p := newPod(t, newRuntime(t))
 	for _, try := range []struct {
-		user                 int64
-		bounding, effective  string
-		noNewPrivileges      bool
-		unconfined           bool
-		privileges, filtered string
+		user                int64
+		bounding, effective string
+		noNewPrivileges     bool
+		privileges          string
 	}{
-		{0, "0000000000000401", "0000000000000401", false, false, "0", "2"},
-		{1000, "0000000000000401", "0000000000000000", true, false, "1", "2"},
-		{1000, "0000000000000401", "0000000000000000", true, true, "1", "0"},
+		{0, "0000000000000401", "0000000000000401", false, "0"},
+		{1000, "0000000000000401", "0000000000000000", true, "1"},
 	} {
 		spec := command("cat", "/proc/self/status")
-		spec.User, spec.Group, spec.NoNewPrivileges, spec.Unconfined = try.user, try.user, try.noNewPrivileges, try.unconfined
+		spec.User, spec.Group, spec.NoNewPrivileges = try.user, try.user, try.noNewPrivileges
 		spec.Capabilities = []string{"CHOWN", "CAP_NET_BIND_SERVICE"}
 		output, _ := runs(t, p, spec)
 		for name, want := range map[string]string{
 			"CapBnd": try.bounding, "CapEff": try.effective, "CapPrm": try.effective, "CapInh": "0000000000000000",
-			"CapAmb": "0000000000000000", "NoNewPrivs": try.privileges, "Seccomp": try.filtered,
+			"CapAmb": "0000000000000000", "NoNewPrivs": try.privileges, "Seccomp": "2",
 		} {
 			require.Contains(t, output, name+":\t"+want+"\n")
 		}
@@ -158,7 +156,7 @@ func TestCapabilities(t *testing.T) {
 		executed, _ := executes(t, p, "cat", "/proc/self/status")
 		require.Contains(t, executed, "CapBnd:\t"+try.bounding+"\n")
 		require.Contains(t, executed, "CapEff:\t"+try.effective+"\n")
-		require.Contains(t, executed, "Seccomp:\t"+try.filtered+"\n")
+		require.Contains(t, executed, "Seccomp:\t2\n")
 		require.Contains(t, executed, "NoNewPrivs:\t"+try.privileges+"\n")
 		require.NoError(t, process.Signal(9))
 		_, err = waits(t, process)
@@ -170,7 +168,7 @@ func TestRefusedCalls(t *testing.T) {
 	p := newPod(t, newRuntime(t))
 	output, exit := runs(t, p, command("calls"))
 	require.Equal(t, Exit{}, exit)
-	require.Equal(t, "unshare: 1\nclone: 1\nclone3: 38\nmount: 1\nkeyctl: 1\nkexec: 1\nvsock: 1\nlater: 38\n", output)
+	require.Equal(t, "unshare: 1\nclone: 1\nclone3: 38\nmount: 1\nkeyctl: 1\nkexec: 1\nvsock: 1\nalg: 1\nio_uring: 1\nopen_tree_attr: 38\nlistns: 38\nlater: 38\n", output)
 }
 
 // TestHostileImages makes images whose paths, links and whiteouts point out of them.
@@ -246,4 +244,17 @@ func TestImagesCopied(t *testing.T) {
 	require.Contains(t, output, "no space left on device")
 	output, _ = executes(t, p, "stat", "/tmp")
 	require.Contains(t, output, "dtrwxrwxrwx")
+}
+
+// TestNoFurtherUserNamespaces gives the capability with which the filter allows the call: what refuses it then is the pod's limit.
+func TestNoFurtherUserNamespaces(t *testing.T) {
+	p := newPod(t, newRuntime(t))
+	for _, user := range []int64{0, 1000, 1000650000} {
+		spec := command("calls")
+		spec.User, spec.Group, spec.Capabilities = user, user, []string{"SYS_ADMIN"}
+		output, exit := runs(t, p, spec)
+		require.Equal(t, Exit{}, exit)
+		require.Contains(t, output, "clone: 28\n", "no space left")
+		require.NotContains(t, output, "clone: 0\n")
+	}
 }

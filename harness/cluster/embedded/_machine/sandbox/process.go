@@ -48,10 +48,14 @@ func (p *Pod) Run(ctx context.Context, spec ContainerSpec) (*Process, error) {
 	if err != nil {
 		return nil, fmt.Errorf("running the container %s: %w", spec.Name, err)
 	}
+	filter, err := p.runtime.filters.of(spec.Capabilities)
+	if err != nil {
+		return nil, fmt.Errorf("running the container %s: %w", spec.Name, err)
+	}
 	request := wire.Run{
 		Name: spec.Name, Image: spec.Image, Args: spec.Args, Env: spec.Env, Dir: spec.Dir, User: spec.User, Group: spec.Group,
 		Groups: spec.Groups, ReadOnlyRoot: spec.ReadOnlyRoot, NoNewPrivileges: spec.NoNewPrivileges, TTY: spec.TTY,
-		Unconfined: spec.Unconfined, UnshareCgroups: true, Capabilities: spec.Capabilities, Files: spec.Files, Memory: spec.Memory,
+		Seccomp: filter, UnshareCgroups: true, Capabilities: spec.Capabilities, Files: spec.Files, Memory: spec.Memory,
 		Disk: spec.Disk,
 	}
 	if request.Dir == "" {

@@ -109,6 +109,7 @@ func (p *rooms) run(ctx context.Context, spec ContainerSpec) (*Process, error) {
 			return nil, err
 		}
 	}
+	spec.Capabilities = nil // it has none, so its filter must not know any
 	process, err := agent.Run(ctx, spec)
 	if err != nil {
 		return nil, err

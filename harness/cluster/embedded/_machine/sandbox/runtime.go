@@ -26,6 +26,7 @@ type started struct {
 	trying  sync.Mutex
 	support *Support
 	cgroups *hierarchy
+	filters filters
 
 	// Of MappingChroot only.
 	network  *sharedNetwork

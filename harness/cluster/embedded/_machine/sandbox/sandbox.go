@@ -96,9 +96,7 @@ type ContainerSpec struct {
 	// Capabilities is all that the container keeps, such as "NET_BIND_SERVICE" (a CAP_ before it does no harm). A process that
 	// is not root has them in its bounding set only, as everywhere.
 	Capabilities []string
-	// Unconfined leaves the seccomp filter out.
-	Unconfined bool
-	Mounts     []Mount
+	Mounts       []Mount
 	// Files are written into the container's root, such as /etc/hosts, /etc/resolv.conf and /etc/hostname, with mode 0644.
 	Files map[string][]byte
 	// Memory limits the container in bytes, CPU in thousandths of a processor. 0: no limit.

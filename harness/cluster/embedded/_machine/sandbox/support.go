@@ -60,6 +60,7 @@ func (r *Runtime) Support(ctx context.Context) (Support, error) {
 	}
 	if mapping == MappingChroot {
 		r.support = r.chrootSupport(reason)
+		r.filters.stricter = withoutNamespaces()
 		return *r.support, nil
 	}
 	support := Support{Mapping: mapping, Memory: LimitWatch, PIDs: LimitRlimit, CPU: LimitNone}
@@ -72,6 +73,8 @@ func (r *Runtime) Support(ctx context.Context) (Support, error) {
 	}
 	if r.cgroups.limits("memory") {
 		support.Memory = r.cgroups.version
+	} else {
+		r.filters.stricter = withoutCgroup()
 	}
 	if r.cgroups.limits("pids") {
 		support.PIDs = r.cgroups.version

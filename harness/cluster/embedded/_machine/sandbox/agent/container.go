@@ -24,6 +24,9 @@ type container struct {
 	overLimit     bool // the watch killed one of its processes
 }
 
+// maxContainers is how many user namespaces a pod may have while one for a container is made.
+const maxContainers = 1 << 10
+
 // newContainer decides the user namespace.
 func (p *pod) newContainer(spec wire.Run) *container {
 	if spec.Disk <= 0 {
@@ -98,9 +101,15 @@ func (p *pod) run(id uint64, spec wire.Run, files []int) (int, error) {
 }
 
 // launch forks the program, registers the process and waits until it executes its command.
-func (p *pod) launch(child *program, flags uintptr, started *process) error {
+func (p *pod) launch(child *program, flags uintptr, started *process) (err error) {
 	p.forking.Lock()
 	defer p.forking.Unlock()
+	if started.container != nil && started.container.nested {
+		if err := p.limitUserNamespaces(maxContainers); err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, p.limitUserNamespaces(0)) }()
+	}
 	p.mu.Lock()
 	fork := child.fork
 	if p.room != nil {

@@ -19,9 +19,7 @@ func (p *program) becomeContainer(c *container, pids int64) error {
 		p.limit("limiting processes", unix.RLIMIT_NPROC, uint64(pids))
 	}
 	p.limit("limiting core dumps", unix.RLIMIT_CORE, 0)
-	if !c.spec.Unconfined {
-		p.filter(keep) // Now: it needs a capability, as long as no_new_privs is not set.
-	}
+	p.filter(c.spec.Seccomp) // Now: it needs a capability, as long as no_new_privs is not set.
 	for capability := range uint(64) {
 		if keep&(1<<capability) == 0 {
 			p.add("dropping capabilities", lenient, unix.SYS_PRCTL, unix.PR_CAPBSET_DROP, uintptr(capability))

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path"
+	"strconv"
 	"strings"
 	"sync"
 
@@ -26,6 +27,8 @@ type pod struct {
 	room       *room                 // nil where the pod has namespaces
 
 	volumesChanging, storing sync.Mutex
+
+	userNamespaces *os.File // the sysctl that says how many there may be
 
 	// forking is held while a child has what this process has open, and shared while a container's root is filled: a file that
 	// is open for writing, be it in a child that is about to execute its command, keeps the root from being made read-only.
@@ -124,6 +127,9 @@ func (p *pod) start(boot wire.Boot) error {
 	if err := p.sysctls(); err != nil {
 		return err
 	}
+	if err := p.openUserNamespaces(); err != nil {
+		return err
+	}
 	if boot.Watch {
 		go p.watch()
 	}
@@ -148,6 +154,22 @@ func (p *pod) sysctls() error {
 		if err := os.WriteFile(sysctlFile(name), []byte(value), 0); err != nil {
 			return fmt.Errorf("setting the sysctl %s: %w", name, err)
 		}
+	}
+	return nil
+}
+
+// openUserNamespaces forbids to make user namespaces in the pod's and in those below it. In one of its own a process has all capabilities, and
+// through them reaches parts of the kernel that nothing in a pod needs. The seccomp filter refuses to make one, too.
+func (p *pod) openUserNamespaces() (err error) {
+	if p.userNamespaces, err = os.OpenFile(sysctlFile("user.max_user_namespaces"), os.O_WRONLY, 0); err != nil {
+		return fmt.Errorf("forbidding user namespaces: %w", err)
+	}
+	return p.limitUserNamespaces(0)
+}
+
+func (p *pod) limitUserNamespaces(count int) error {
+	if _, err := p.userNamespaces.WriteAt([]byte(strconv.Itoa(count)), 0); err != nil {
+		return fmt.Errorf("setting the limit on user namespaces: %w", err)
 	}
 	return nil
 }

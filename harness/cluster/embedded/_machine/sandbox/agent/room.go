@@ -131,7 +131,7 @@ func (p *pod) launchInRoom(started *process, c *container, user int, args, env [
 	}
 	child := &program{}
 	child.useStandard(files, tty)
-	child.becomeTenant(p.room, user, p.boot.PIDs)
+	child.becomeTenant(p.room, user, p.boot.PIDs, c.spec.Seccomp)
 	if err := child.execute(args, env, c.spec.Dir); err != nil {
 		return -1, err
 	}

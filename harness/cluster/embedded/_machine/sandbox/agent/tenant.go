@@ -49,11 +49,8 @@ func (t *tenant) own(file string, mode uint32) error {
 // Limits of a room's processes besides their number.
 const tenantFiles = 4096
 
-// refusedInRooms are calls for what all rooms share with the host: System V's and POSIX's message queues, semaphores and memory.
-var refusedInRooms = []uint32{unix.SYS_SHMGET, unix.SYS_SEMGET, unix.SYS_MSGGET, unix.SYS_MQ_OPEN, unix.SYS_MQ_UNLINK}
-
 // becomeTenant adds the steps that take all rights of root's from a process.
-func (p *program) becomeTenant(r *room, user int, pids int64) {
+func (p *program) becomeTenant(r *room, user int, pids int64, seccomp []byte) {
 	p.add("setting the umask", 0, unix.SYS_UMASK, 0o002)
 	p.limit("limiting processes", unix.RLIMIT_NPROC, uint64(pids))
 	p.limit("limiting core dumps", unix.RLIMIT_CORE, 0)
@@ -70,7 +67,7 @@ func (p *program) becomeTenant(r *room, user int, pids int64) {
 	if r.landlock >= 0 {
 		p.add("restricting the network", 0, unix.SYS_LANDLOCK_RESTRICT_SELF, uintptr(r.landlock), 0)
 	}
-	p.filter(0, refusedInRooms...)
+	p.filter(seccomp)
 }
 
 // clearing is how long clear goes on at most.

@@ -88,17 +88,19 @@ type Read struct {
 
 // Run starts a container. Its descriptors are stdin, stdout and stderr unless TTY is set, and then the cgroup.procs files to join.
 type Run struct {
-	Name, Image                     string
-	Args, Env                       []string
-	Dir                             string
-	User, Group                     int64
-	Groups                          []int64
-	ReadOnlyRoot, NoNewPrivileges   bool
-	TTY, Unconfined, UnshareCgroups bool
-	Capabilities                    []string
-	Mounts                          []Mount
-	Files                           map[string][]byte
-	Memory, Disk                    int64
+	Name, Image                   string
+	Args, Env                     []string
+	Dir                           string
+	User, Group                   int64
+	Groups                        []int64
+	ReadOnlyRoot, NoNewPrivileges bool
+	TTY, UnshareCgroups           bool
+	Capabilities                  []string
+	Mounts                        []Mount
+	Files                         map[string][]byte
+	Memory, Disk                  int64
+	// Seccomp is the filter: instructions as struct sock_filter has them.
+	Seccomp []byte
 }
 
 // Mount puts a volume into a container.

@@ -21,6 +21,10 @@ func calls(string, string) error {
 		{"keyctl", syscall.SYS_KEYCTL, [3]uintptr{}},
 		{"kexec", syscall.SYS_KEXEC_LOAD, [3]uintptr{}},
 		{"vsock", syscall.SYS_SOCKET, [3]uintptr{40, syscall.SOCK_STREAM}},
+		{"alg", syscall.SYS_SOCKET, [3]uintptr{38, syscall.SOCK_SEQPACKET}},
+		{"io_uring", 425, [3]uintptr{1}},
+		{"open_tree_attr", 467, [3]uintptr{}},
+		{"listns", 470, [3]uintptr{}},
 		{"later", 10000, [3]uintptr{}},
 	} {
 		_, _, errno := syscall.RawSyscall(try.call, try.arguments[0], try.arguments[1], try.arguments[2])
