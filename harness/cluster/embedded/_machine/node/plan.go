@@ -141,7 +141,7 @@ func (c *container) configure(ctx context.Context, found *image) (*plan, error) 
 		User: granted.user, Group: granted.group, Groups: granted.groups,
 		ReadOnlyRoot: granted.readOnlyRoot, NoNewPrivileges: granted.noNewPrivileges,
 		Capabilities: granted.capabilities,
-		TTY: c.spec.TTY, Mounts: append(mounts, c.messageMount()),
+		TTY:          c.spec.TTY, Mounts: append(mounts, c.messageMount()),
 		Files: map[string][]byte{
 			"/etc/hosts":       hostsFile(pod, p.address.String()),
 			"/etc/hostname":    []byte(utsName(pod) + "\n"),

@@ -281,6 +281,15 @@ func TestChrootLimits(t *testing.T) {
 	require.NoError(t, bomb.Signal(unix.SIGKILL))
 }
 
+func TestChrootDescriptorsOnTheirWay(t *testing.T) {
+	r := chrootRuntime(t)
+	descriptorsOnTheirWay(t, newPod(t, r), newPod(t, r))
+}
+
+func TestChrootLimitsOfProcesses(t *testing.T) {
+	limitsOfProcesses(t, newPod(t, chrootRuntime(t)))
+}
+
 func TestChrootNetwork(t *testing.T) {
 	r := chrootRuntime(t)
 	services, err := r.Services(t.Context())

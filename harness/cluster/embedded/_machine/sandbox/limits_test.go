@@ -2,6 +2,8 @@ package sandbox
 
 import (
 	"bufio"
+	"errors"
+	"fmt"
 	"os"
 	"strings"
 	"testing"
@@ -42,6 +44,44 @@ func TestAForkBombStops(t *testing.T) {
 	output, exit := runs(t, other, command("echo", "unharmed"))
 	require.Equal(t, "unharmed\n", output)
 	require.Equal(t, Exit{}, exit)
+}
+
+// TestDescriptorsOnTheirWay queues as many as the kernel lets a container. The node's, of the same user perhaps, still get through.
+func TestDescriptorsOnTheirWay(t *testing.T) {
+	r := newRuntime(t)
+	descriptorsOnTheirWay(t, newPod(t, r), newPod(t, r))
+}
+
+func descriptorsOnTheirWay(t *testing.T, greedy, other *Pod) {
+	reader, writer, err := os.Pipe()
+	require.NoError(t, err)
+	defer reader.Close()
+	spec := command("inflight")
+	spec.Stdout = writer
+	_, err = greedy.Run(t.Context(), spec)
+	require.NoError(t, errors.Join(err, writer.Close()))
+	line, err := bufio.NewReader(reader).ReadString('\n')
+	require.NoError(t, err)
+	var count int
+	_, err = fmt.Sscanf(line, "stopped after %d", &count)
+	require.NoError(t, err, line)
+	require.Less(t, count, 2000, line)
+	output, exit := runs(t, other, command("echo", "unharmed"))
+	require.Equal(t, "unharmed\n", output)
+	require.Equal(t, Exit{}, exit)
+}
+
+func TestLimitsOfProcesses(t *testing.T) {
+	limitsOfProcesses(t, newPod(t, newRuntime(t)))
+}
+
+func limitsOfProcesses(t *testing.T, p *Pod) {
+	sleeping(t, p, nil)
+	for range 2 {
+		output, _ := executes(t, p, "limits")
+		require.Contains(t, output, "core 1\n")
+		require.Contains(t, output, "files 1024\n")
+	}
 }
 
 func TestAMemoryHogIsKilled(t *testing.T) {

@@ -18,7 +18,7 @@ func (p *program) becomeContainer(c *container, pids int64) error {
 	if pids > 0 {
 		p.limit("limiting processes", unix.RLIMIT_NPROC, uint64(pids))
 	}
-	p.limit("limiting core dumps", unix.RLIMIT_CORE, 0)
+	p.limitAll()
 	p.filter(c.spec.Seccomp) // Now: it needs a capability, as long as no_new_privs is not set.
 	for capability := range uint(64) {
 		if keep&(1<<capability) == 0 {
@@ -52,7 +52,23 @@ func (p *program) becomeContainer(c *container, pids int64) error {
 	return nil
 }
 
+// openFiles is how many descriptors a process may have, and how many of one user's may be on their way through sockets. Where a pod has no ids of its
+// own the node's user is the same, and the kernel would refuse to send the node's.
+const openFiles = 1024
+
+// limitAll adds the limits that all processes of containers have.
+func (p *program) limitAll() {
+	// Not 0: a program that the kernel pipes core dumps to, as the host's root, would be started all the same (core(5)).
+	p.limit("limiting core dumps", unix.RLIMIT_CORE, 1)
+	p.limit("limiting files", unix.RLIMIT_NOFILE, openFiles)
+}
+
+// limit lowers a limit, for good. One that is lower already stays.
 func (p *program) limit(name string, resource uintptr, value uint64) {
+	var now unix.Rlimit
+	if err := unix.Prlimit(0, int(resource), nil, &now); err == nil {
+		value = min(value, now.Max)
+	}
 	limit := &unix.Rlimit{Cur: value, Max: value}
 	p.keep = append(p.keep, limit)
 	p.add(name, 0, unix.SYS_PRLIMIT64, 0, resource, uintptr(unsafe.Pointer(limit)))

@@ -46,15 +46,11 @@ func (t *tenant) own(file string, mode uint32) error {
 	return unix.Chmod(file, mode)
 }
 
-// Limits of a room's processes besides their number.
-const tenantFiles = 4096
-
 // becomeTenant adds the steps that take all rights of root's from a process.
 func (p *program) becomeTenant(r *room, user int, pids int64, seccomp []byte) {
 	p.add("setting the umask", 0, unix.SYS_UMASK, 0o002)
 	p.limit("limiting processes", unix.RLIMIT_NPROC, uint64(pids))
-	p.limit("limiting core dumps", unix.RLIMIT_CORE, 0)
-	p.limit("limiting files", unix.RLIMIT_NOFILE, tenantFiles)
+	p.limitAll()
 	p.limit("limiting the size of files", unix.RLIMIT_FSIZE, uint64(r.Disk))
 	for capability := range uintptr(64) {
 		p.add("dropping capabilities", lenient, unix.SYS_PRCTL, unix.PR_CAPBSET_DROP, capability)

@@ -108,6 +108,8 @@ var commands = map[string]func(a, b string) error{
 	"terminal":  terminal,
 	"orphan":    func(marker, _ string) error { return spawn(nil, "sleep", marker) },
 	"calls":     calls,
+	"inflight":  inflight,
+	"limits":    limits,
 	"files": func(string, string) error {
 		entries, err := os.ReadDir("/proc/self/fd")
 		fmt.Println(len(entries))
@@ -270,6 +272,36 @@ func terminal(string, string) error {
 			return err
 		}
 		fmt.Println(lines.Text(), rows, cols)
+	}
+	return nil
+}
+
+// inflight sends descriptors through sockets that nobody reads, until it cannot.
+func inflight(string, string) error {
+	rights := syscall.UnixRights(make([]int, 100)...)
+	count := 0
+	for {
+		pair, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_DGRAM, 0)
+		for ; err == nil && count < 1<<20; count += 100 {
+			if err = syscall.Sendmsg(pair[0], []byte{0}, rights, nil, syscall.MSG_DONTWAIT); err == syscall.EAGAIN {
+				break
+			}
+		}
+		if err != nil && err != syscall.EAGAIN || count >= 1<<20 {
+			fmt.Println("stopped after", count, err)
+			time.Sleep(time.Hour)
+		}
+	}
+}
+
+// limits says what the kernel grants this process of files and core dumps.
+func limits(string, string) error {
+	for name, number := range map[string]int{"core": syscall.RLIMIT_CORE, "files": syscall.RLIMIT_NOFILE} {
+		var limit syscall.Rlimit
+		if err := syscall.Getrlimit(number, &limit); err != nil {
+			return err
+		}
+		fmt.Println(name, limit.Max)
 	}
 	return nil
 }
