@@ -35,9 +35,13 @@ type fakeSandboxes struct {
 	runs    []sandbox.ContainerSpec
 	volumes map[string]sandbox.Volume
 	message string
+	pod     sandbox.PodSpec
 }
 
-func (f *fakeSandboxes) start(context.Context, sandbox.PodSpec) (sandboxPod, error) {
+func (f *fakeSandboxes) start(_ context.Context, spec sandbox.PodSpec) (sandboxPod, error) {
+	f.mu.Lock()
+	f.pod = spec
+	f.mu.Unlock()
 	return &fakePod{f: f, done: make(chan struct{})}, nil
 }
 

@@ -147,7 +147,7 @@ func (c *container) configure(ctx context.Context, found *image) (*plan, error) 
 			"/etc/hostname":    []byte(utsName(pod) + "\n"),
 			"/etc/resolv.conf": resolvConf(pod, p.node.config.DNSIP),
 		},
-		Memory: limits.Memory().Value(), CPU: limits.Cpu().MilliValue(),
+		Memory: limits.Memory().Value(), CPU: limits.Cpu().MilliValue(), Disk: capped(limits.StorageEphemeral(), largestRoot),
 	}}, nil
 }
 

@@ -12,9 +12,6 @@ import (
 	"rolecall.build/machine/sandbox"
 )
 
-// podPIDs is how many processes and threads a pod may have.
-const podPIDs = 256
-
 // sandboxTime bounds the start of a sandbox.
 const sandboxTime = 30 * time.Second
 
@@ -83,7 +80,7 @@ func (p *pod) tryStart(address netip.Addr) (sandboxPod, error) {
 	spec := sandbox.PodSpec{
 		UID: string(p.uid), Name: p.key.String(), Hostname: utsName(api),
 		Addresses: []netip.Addr{address, config.ServiceIP, config.DNSIP},
-		PIDs:      podPIDs, Sysctls: map[string]string{},
+		PIDs:      podPIDs, Disk: podDisk, Sysctls: map[string]string{},
 	}
 	for _, sysctl := range sysctls(api) {
 		spec.Sysctls[sysctl.Name] = sysctl.Value
@@ -121,22 +118,6 @@ func (p *pod) serve(started sandboxPod, address netip.Addr) error {
 	p.node.dns.serve(packets, streams)
 	return nil
 }
-
-// podLimits are those of the pod as a whole. One that names no limit may use a
-// quarter of the machine's memory, so that it cannot take the cluster down; its
-// files and the copy of its image are memory too.
-func (n *node) podLimits(pod *corev1.Pod) (memory, cpu int64) {
-	own := pod.Spec.Resources
-	if own == nil {
-		own = &corev1.ResourceRequirements{}
-	}
-	if memory = own.Limits.Memory().Value(); memory == 0 {
-		memory = max(n.capacity.Memory().Value()/4, leastMemory)
-	}
-	return memory, own.Limits.Cpu().MilliValue()
-}
-
-const leastMemory = 512 << 20
 
 // volumesShown is how long a volume may be missing before an event says so: the
 // API server needs a moment to let the node see a new pod's objects.

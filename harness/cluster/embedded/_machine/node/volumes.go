@@ -29,9 +29,7 @@ func (v volumes) content(ctx context.Context, volume *corev1.Volume) (sandbox.Vo
 	var err error
 	switch {
 	case volume.EmptyDir != nil:
-		if limit := volume.EmptyDir.SizeLimit; limit != nil {
-			content.SizeLimit = limit.Value()
-		}
+		content.SizeLimit = sizeOf(volume.EmptyDir)
 	case volume.ConfigMap != nil:
 		content.Files, err = v.configMap(ctx, volume.ConfigMap.Name, volume.ConfigMap.Items, mode(volume.ConfigMap.DefaultMode), volume.ConfigMap.Optional)
 	case volume.Secret != nil:

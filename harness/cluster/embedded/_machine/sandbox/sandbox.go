@@ -47,6 +47,9 @@ type PodSpec struct {
 	CPU int64
 	// PIDs limits the processes and threads of the pod's containers. 0: 1024. Without cgroups it counts for each user of the pod.
 	PIDs int64
+	// Disk limits what the containers together may have in files where these are on a disk (MappingChroot), in bytes. 0: no limit. Otherwise all
+	// files are memory, and Memory limits them.
+	Disk int64
 	// Sysctls are written in the pod's network and IPC namespaces, such as net.ipv4.ip_unprivileged_port_start (which is 0
 	// unless named here, as with containerd).
 	Sysctls map[string]string

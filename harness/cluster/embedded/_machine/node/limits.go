@@ -1,0 +1,47 @@
+package node
+
+import (
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+)
+
+// What a pod may use at most, whatever it asks for, in bytes unless it says
+// otherwise. Its containers' files are in memory and count as such, except on
+// a machine without namespaces, where podDisk limits them.
+const (
+	podPIDs       = 256 // processes and threads
+	leastMemory   = 512 << 20
+	mostMemory    = 1 << 30
+	podDisk       = 512 << 20
+	usualVolume   = 64 << 20  // an emptyDir
+	largestVolume = 256 << 20 // one that asks for more
+	largestRoot   = 128 << 20 // what one container changes outside its volumes
+)
+
+// podLimits are those of the pod as a whole: what it asks for, and no more than
+// a quarter of the machine's memory, so that it cannot take the cluster down.
+func (n *node) podLimits(pod *corev1.Pod) (memory, cpu int64) {
+	own := pod.Spec.Resources
+	if own == nil {
+		own = &corev1.ResourceRequirements{}
+	}
+	ceiling := min(max(n.capacity.Memory().Value()/4, leastMemory), mostMemory)
+	return capped(own.Limits.Memory(), ceiling), own.Limits.Cpu().MilliValue()
+}
+
+// capped is what is asked for, or the ceiling where that is lower or nothing is
+// asked for.
+func capped(asked *resource.Quantity, ceiling int64) int64 {
+	if asked == nil || asked.Sign() <= 0 || asked.CmpInt64(ceiling) >= 0 { // Value is 0 for what int64 cannot hold
+		return ceiling
+	}
+	return asked.Value()
+}
+
+// sizeOf is what an emptyDir may hold.
+func sizeOf(volume *corev1.EmptyDirVolumeSource) int64 {
+	if volume.SizeLimit == nil || volume.SizeLimit.Sign() <= 0 {
+		return usualVolume
+	}
+	return capped(volume.SizeLimit, largestVolume)
+}
