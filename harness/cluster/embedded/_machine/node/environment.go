@@ -168,8 +168,8 @@ func (e environment) resource(ref *corev1.ResourceFieldSelector, c *corev1.Conta
 }
 
 // assignments puts the image's variables below the pod's own, in a fixed order.
-func assignments(image []string, own map[string]string, host string, tty bool) []string {
-	all := map[string]string{"HOSTNAME": host}
+func assignments(image []string, own map[string]string, home, host string, tty bool) []string {
+	all := map[string]string{"HOME": home, "HOSTNAME": host}
 	if tty {
 		all["TERM"] = "xterm"
 	}

@@ -87,3 +87,12 @@ func TestUsers(t *testing.T) {
 	require.True(t, numeric)
 	require.Equal(t, identity{1000, 20, nil}, id)
 }
+
+func TestHomes(t *testing.T) {
+	image := accounts{passwd: []byte("root:x:0:0::/root:/bin/sh\nshort:x:5:5\nuser:x:1000:1000::/home/user:/bin/sh\n")}
+	for user, home := range map[int64]string{0: "/root", 5: "/", 1000: "/home/user", 7: "/"} {
+		require.Equal(t, home, image.byID(user).home)
+	}
+	require.Contains(t, assignments(nil, nil, "/root", "pod", false), "HOME=/root")
+	require.Contains(t, assignments([]string{"HOME=/srv"}, nil, "/root", "pod", false), "HOME=/srv")
+}

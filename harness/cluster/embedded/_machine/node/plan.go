@@ -137,7 +137,7 @@ func (c *container) configure(ctx context.Context, found *image) (*plan, error) 
 	limits := c.spec.Resources.Limits
 	return &plan{image: found, rights: granted, spec: sandbox.ContainerSpec{
 		Name: c.spec.Name, Image: found.ref, Args: args, Dir: dir,
-		Env:  assignments(found.config.Env, variables, utsName(pod), c.spec.TTY),
+		Env:  assignments(found.config.Env, variables, granted.home, utsName(pod), c.spec.TTY),
 		User: granted.user, Group: granted.group, Groups: granted.groups,
 		ReadOnlyRoot: granted.readOnlyRoot, NoNewPrivileges: granted.noNewPrivileges,
 		Capabilities: granted.capabilities,

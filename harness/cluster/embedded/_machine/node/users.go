@@ -14,6 +14,7 @@ type accounts struct{ passwd, group []byte }
 type identity struct {
 	user, group int64
 	groups      []int64
+	home        string // as passwd has it, / for a user that it does not list
 }
 
 // user finds the user that an image names: a number or a name, and after a
@@ -51,12 +52,15 @@ func (a accounts) user(named string) (id identity, numeric bool, err error) {
 // byID is a user with the group that passwd gives it, else group 0, and with
 // the groups that list it.
 func (a accounts) byID(uid int64) identity {
-	id := identity{user: uid}
+	id := identity{user: uid, home: "/"}
 	line := a.line(a.passwd, 2, strconv.FormatInt(uid, 10))
 	if len(line) < 4 {
 		return id
 	}
 	id.group, _ = strconv.ParseInt(line[3], 10, 64)
+	if len(line) > 5 {
+		id.home = line[5]
+	}
 	for text := range strings.Lines(string(a.group)) {
 		fields := strings.Split(strings.TrimSpace(text), ":")
 		if len(fields) < 4 || !slices.Contains(strings.Split(fields[3], ","), line[0]) {

@@ -12,7 +12,8 @@ import (
 )
 
 // podCgroup is a pod's: in each of the hierarchy's parents a folder, with one for the agent in it and one for the containers, which has the pod's
-// limits and a folder for each container. The agent has no limits: if it could start no thread or had no memory the whole pod would end. nil: none.
+// limits and a folder for each container. The agent has a limit of its own, which the containers cannot use up: without memory it would end, and the
+// whole pod with it. nil: none.
 type podCgroup struct {
 	hierarchy *hierarchy
 	name      string
@@ -21,6 +22,9 @@ type podCgroup struct {
 	count      int
 	containers map[string]*containerCgroup
 }
+
+// agentMemory limits the agent, in bytes, together with the files that it writes to volumes.
+const agentMemory = 512 << 20
 
 const (
 	agentFolder      = "agent"
@@ -59,6 +63,9 @@ func (p *podCgroup) make(spec PodSpec) error {
 				}
 			}
 		}
+	}
+	if err := p.hierarchy.limit(filepath.Join(p.name, agentFolder), agentMemory, 0, 0); err != nil {
+		return err
 	}
 	return p.hierarchy.limit(filepath.Join(p.name, containersFolder), spec.Memory, spec.CPU, spec.PIDs)
 }

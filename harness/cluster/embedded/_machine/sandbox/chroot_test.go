@@ -290,6 +290,8 @@ func TestChrootLimitsOfProcesses(t *testing.T) {
 	limitsOfProcesses(t, newPod(t, chrootRuntime(t)))
 }
 
+func TestChrootHostileAccounts(t *testing.T) { hostileAccounts(t, newPod(t, chrootRuntime(t))) }
+
 func TestChrootNetwork(t *testing.T) {
 	r := chrootRuntime(t)
 	services, err := r.Services(t.Context())

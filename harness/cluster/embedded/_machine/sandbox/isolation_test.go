@@ -2,6 +2,7 @@ package sandbox
 
 import (
 	"archive/tar"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -56,6 +57,37 @@ func TestContainersOfAPodShareNetworkButNotProcesses(t *testing.T) {
 	_, exit := executes(t, p, "killall")
 	require.Equal(t, Exit{}, exit)
 	require.Len(t, p.calls.processes, 2, "the other container is still there")
+}
+
+// TestHostileAccounts puts in the place of /etc/passwd what has no end, and what nobody answers.
+func TestHostileAccounts(t *testing.T) { hostileAccounts(t, newPod(t, newRuntime(t))) }
+
+func hostileAccounts(t *testing.T, p *Pod) {
+	for name, hostile := range map[string][]string{"zero": {"link", "/dev/zero", "/etc/passwd"}, "fifo": {"fifo", "/etc/passwd"}} {
+		require.NoError(t, p.SetVolume(name, Volume{}))
+		spec := command(hostile...)
+		spec.Mounts = []Mount{{Volume: name, Path: "/etc"}}
+		output, exit := runs(t, p, spec)
+		require.Equal(t, Exit{}, exit, output)
+		spec.Args = []string{"probe", "env"}
+		output, exit = runs(t, p, spec)
+		require.Equal(t, Exit{}, exit)
+		require.Contains(t, output, "HOME=/\n")
+	}
+}
+
+// TestTheAgentHasALimit reads what the kernel holds it to, and what it has used.
+func TestTheAgentHasALimit(t *testing.T) {
+	p := newPod(t, newRuntime(t))
+	limits, err := os.ReadFile(fmt.Sprintf("/proc/%d/limits", p.agent.Pid))
+	require.NoError(t, err)
+	require.Regexp(t, `Max data size +536870912 `, string(limits))
+	output, _ := runs(t, p, command("cat", "/proc/self/limits"))
+	require.Regexp(t, `Max data size +unlimited `, output, "it is not the containers'")
+	if p.cgroup != nil && p.cgroup.hierarchy.limits("memory") {
+		file := map[string]string{LimitCgroup1: "memory.limit_in_bytes", LimitCgroup2: "memory.max"}[p.cgroup.hierarchy.version]
+		require.Equal(t, "536870912", setting(filepath.Join(p.cgroup.hierarchy.parents["memory"], p.cgroup.name, agentFolder, file)))
+	}
 }
 
 func TestReadOnlyRoot(t *testing.T) {

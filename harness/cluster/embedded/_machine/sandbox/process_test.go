@@ -111,7 +111,7 @@ func TestEnvironmentAndDirectory(t *testing.T) {
 		c.Env = append(c.Env, "PATH=/bin")
 	})
 	output, _ := executes(t, p, "env")
-	require.Equal(t, "A=b\nPATH=/bin\nHOME=/home/user\n", output)
+	require.Equal(t, "A=b\nPATH=/bin\nHOME=/\n", output)
 	output, _ = executes(t, p, "stat", "../here")
 	require.Contains(t, output, "drwxr-xr-x")
 }

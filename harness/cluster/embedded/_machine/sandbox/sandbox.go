@@ -85,7 +85,7 @@ type ContainerSpec struct {
 	Image string
 	// Args is the command. The first is looked up in Env's PATH if it has no slash.
 	Args []string
-	// Env is NAME=value. PATH and HOME (from the image's /etc/passwd) are added if missing, and TERM if TTY is set.
+	// Env is NAME=value. PATH, HOME ("/") and, if TTY is set, TERM are added if missing.
 	Env []string
 	// Dir is made if it does not exist. "/" if empty.
 	Dir         string

@@ -3,9 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
-	"os"
 	"runtime"
-	"strconv"
 	"strings"
 
 	"rolecall.build/machine/sandbox/internal/wire"
@@ -177,10 +175,10 @@ func (p *program) mapUser(user, group int64) {
 	p.write("mapping the user", "/proc/self/uid_map", fmt.Sprintf("%d 0 1", user))
 }
 
-// environment adds what engines add. The calling thread's root must be the container's.
+// environment adds what engines add.
 func environment(spec wire.Run) []string {
 	env := spec.Env
-	defaults := []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=" + home(spec.User)}
+	defaults := []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/"}
 	if spec.TTY {
 		defaults = append(defaults, "TERM=xterm")
 	}
@@ -200,21 +198,6 @@ func has(env []string, name string) bool {
 		}
 	}
 	return false
-}
-
-// home is the user's folder as the image's /etc/passwd has it.
-func home(user int64) string {
-	passwd, err := os.ReadFile("/etc/passwd")
-	if err != nil {
-		return "/"
-	}
-	for line := range strings.Lines(string(passwd)) {
-		fields := strings.Split(strings.TrimSpace(line), ":")
-		if len(fields) >= 6 && fields[2] == strconv.FormatInt(user, 10) {
-			return fields[5]
-		}
-	}
-	return "/"
 }
 
 // errNotRunning is what runc says.

