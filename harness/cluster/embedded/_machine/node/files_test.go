@@ -81,11 +81,11 @@ func TestUsers(t *testing.T) {
 	id, numeric, err := a.user("nobody")
 	require.NoError(t, err)
 	require.False(t, numeric)
-	require.Equal(t, identity{65534, 65534, []int64{10}}, id)
+	require.Equal(t, identity{65534, 65534, []int64{10}, "/"}, id)
 	id, numeric, err = a.user("1000:20")
 	require.NoError(t, err)
 	require.True(t, numeric)
-	require.Equal(t, identity{1000, 20, nil}, id)
+	require.Equal(t, identity{1000, 20, nil, "/"}, id)
 }
 
 func TestHomes(t *testing.T) {
@@ -95,4 +95,24 @@ func TestHomes(t *testing.T) {
 	}
 	require.Contains(t, assignments(nil, nil, "/root", "pod", false), "HOME=/root")
 	require.Contains(t, assignments([]string{"HOME=/srv"}, nil, "/root", "pod", false), "HOME=/srv")
+}
+
+func TestOnlyEmptyVolumesAreWritable(t *testing.T) {
+	pod := labPod(func(p *corev1.Pod) {
+		p.Spec.Volumes = []corev1.Volume{
+			{Name: "empty", VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{}}},
+			{Name: "config", VolumeSource: corev1.VolumeSource{ConfigMap: &corev1.ConfigMapVolumeSource{}}},
+			{Name: "secret", VolumeSource: corev1.VolumeSource{Secret: &corev1.SecretVolumeSource{}}},
+			{Name: "pod", VolumeSource: corev1.VolumeSource{DownwardAPI: &corev1.DownwardAPIVolumeSource{}}},
+			{Name: "token", VolumeSource: corev1.VolumeSource{Projected: &corev1.ProjectedVolumeSource{}}},
+		}
+		for _, volume := range p.Spec.Volumes {
+			p.Spec.Containers[0].VolumeMounts = append(p.Spec.Containers[0].VolumeMounts, corev1.VolumeMount{Name: volume.Name, MountPath: "/" + volume.Name})
+		}
+	})
+	mounts, err := mountsOf(pod, &pod.Spec.Containers[0], nil)
+	require.NoError(t, err)
+	for _, mount := range mounts {
+		require.Equal(t, mount.Volume != "empty", mount.ReadOnly, mount.Volume)
+	}
 }

@@ -119,7 +119,7 @@ func (c *container) configure(ctx context.Context, found *image) (*plan, error) 
 	if err != nil {
 		return nil, err
 	}
-	mounts, err := mountsOf(c.spec, variables)
+	mounts, err := mountsOf(pod, c.spec, variables)
 	if err != nil {
 		return nil, err
 	}

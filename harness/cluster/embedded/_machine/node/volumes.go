@@ -162,8 +162,13 @@ func (v volumes) projected(ctx context.Context, volume *corev1.ProjectedVolumeSo
 	return all, errors.Join(failed...)
 }
 
-// mountsOf are a container's mounts of its pod's volumes.
-func mountsOf(c *corev1.Container, variables map[string]string) ([]sandbox.Mount, error) {
+// mountsOf are a container's mounts of its pod's volumes: read-only, as a
+// kubelet makes them, unless they are emptyDirs.
+func mountsOf(pod *corev1.Pod, c *corev1.Container, variables map[string]string) ([]sandbox.Mount, error) {
+	writable := map[string]bool{}
+	for _, volume := range pod.Spec.Volumes {
+		writable[volume.Name] = volume.EmptyDir != nil
+	}
 	var mounts []sandbox.Mount
 	for _, m := range c.VolumeMounts {
 		below := m.SubPath
@@ -173,7 +178,7 @@ func mountsOf(c *corev1.Container, variables map[string]string) ([]sandbox.Mount
 		if path.IsAbs(below) || strings.HasPrefix(path.Clean(below), "..") {
 			return nil, fmt.Errorf("failed to prepare subPath for volumeMount %q of container %q", m.Name, c.Name)
 		}
-		mounts = append(mounts, sandbox.Mount{Volume: m.Name, SubPath: below, Path: m.MountPath, ReadOnly: m.ReadOnly})
+		mounts = append(mounts, sandbox.Mount{Volume: m.Name, SubPath: below, Path: m.MountPath, ReadOnly: m.ReadOnly || !writable[m.Name]})
 	}
 	return mounts, nil
 }

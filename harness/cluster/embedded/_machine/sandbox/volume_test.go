@@ -125,6 +125,48 @@ func TestVolumeFilesAreNeverMissing(t *testing.T) {
 	require.Equal(t, Exit{}, exit)
 }
 
+// TestVolumesWithHostileLinks has a container turn a volume's own links elsewhere before an update.
+func TestVolumesWithHostileLinks(t *testing.T) {
+	p := newPod(t, newRuntime(t))
+	set := func(text string) error {
+		return p.SetVolume("config", Volume{Files: map[string]File{"f": {Data: []byte(text)}}})
+	}
+	require.NoError(t, set("one"))
+	require.NoError(t, p.SetVolume("other", Volume{}))
+	spec := command("sleep")
+	spec.Mounts = []Mount{{Volume: "config", Path: "/config"}, {Volume: "other", Path: "/other"}}
+	_, err := p.Run(t.Context(), spec)
+	require.NoError(t, err)
+	for _, step := range [][]string{
+		{"remake", "/other/..2026"}, {"write", "/other/..2026/kept", "x"}, {"write", "/other/kept", "x"},
+		{"unlink", "/config/..data"}, {"link", "../other", "/config/..data"},
+	} {
+		output, exit := executes(t, p, step...)
+		require.Equal(t, Exit{}, exit, output)
+	}
+	require.NoError(t, set("two"))
+	for _, file := range []string{"/other/kept", "/other/..2026/kept"} {
+		output, _ := executes(t, p, "cat", file)
+		require.Equal(t, "x", output, "another volume is as it was")
+	}
+	output, _ := executes(t, p, "cat", "/config/f")
+	require.Equal(t, "two", output)
+	require.NoError(t, set("three"))
+	output, _ = executes(t, p, "cat", "/config/f")
+	require.Equal(t, "three", output)
+}
+
+func TestReadOnlyVolumes(t *testing.T) {
+	p := newPod(t, newRuntime(t))
+	require.NoError(t, p.SetVolume("config", Volume{Files: map[string]File{"f": {Data: []byte("x")}}}))
+	sleeping(t, p, func(c *ContainerSpec) { c.Mounts = []Mount{{Volume: "config", Path: "/config", ReadOnly: true}} })
+	for _, step := range [][]string{{"write", "/config/new", "x"}, {"write", "/config/f", "y"}, {"unlink", "/config/..data"}} {
+		output, exit := executes(t, p, step...)
+		require.Equal(t, 1, exit.Code)
+		require.Contains(t, output, "read-only file system")
+	}
+}
+
 func TestBadVolumes(t *testing.T) {
 	p := newPod(t, newRuntime(t))
 	for _, name := range []string{"", "..", "a/b"} {

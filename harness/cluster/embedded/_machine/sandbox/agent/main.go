@@ -38,7 +38,7 @@ func main() {
 		os.Exit(1)
 	}
 	p := &pod{
-		conn: conn, images: map[string]image{}, volumes: map[string]bool{},
+		conn: conn, images: map[string]image{}, volumes: map[string]*os.Root{},
 		processes: map[int]*process{}, containers: map[string]*container{},
 	}
 	go p.reap()

@@ -20,6 +20,8 @@ type placed struct {
 	wire.Mount
 	target string
 	empty  bool
+	// folder is what is mounted, or for a single file what it is in: opened before the container could put anything else in its place.
+	folder *os.Root
 }
 
 // setRoomVolume notes a volume's content, and brings the copies of a container that runs up to date.
@@ -31,7 +33,7 @@ func (p *pod) setRoomVolume(v wire.Volume) error {
 		if there.Volume != v.Name || there.SubPath != "" || v.Empty {
 			continue
 		}
-		if err := p.replaceFiles(there.target, v); err != nil {
+		if err := p.replaceFiles(there.folder, v); err != nil {
 			return fmt.Errorf("writing the volume %s: %w", v.Name, err)
 		}
 	}
@@ -52,12 +54,12 @@ func (p *pod) placeVolumes(mounts []wire.Mount) error {
 	return nil
 }
 
-func (p *pod) place(mount wire.Mount) (placed, error) {
+func (p *pod) place(mount wire.Mount) (there placed, err error) {
 	v, known := p.room.contents[mount.Volume]
 	if !known {
 		return placed{}, errors.New("there is no such volume")
 	}
-	there := placed{mount, path.Clean("/" + mount.Path), v.Empty}
+	there = placed{Mount: mount, target: path.Clean("/" + mount.Path), empty: v.Empty}
 	if real, err := filepath.EvalSymlinks(there.target); err == nil {
 		there.target = real
 	}
@@ -72,20 +74,29 @@ func (p *pod) place(mount wire.Mount) (placed, error) {
 	}
 	switch file, isFile := v.Files[path.Clean(mount.SubPath)]; {
 	case v.Empty:
-		return there, p.placeEmpty(there, v.Mode)
-	case isFile:
-		if err := os.WriteFile(there.target, file.Data, 0o600); err != nil {
+		if err := p.placeEmpty(there, v.Mode); err != nil {
 			return there, err
 		}
-		return there, p.room.own(there.target, fileMode(file))
+	case isFile:
+		if there.folder, err = os.OpenRoot(path.Dir(there.target)); err != nil {
+			return there, err
+		}
+		if err := writeNew(there.folder, path.Base(there.target), file.Data); err != nil {
+			return there, err
+		}
+		return there, p.own(there.folder, path.Base(there.target), fileMode(file), 0, 0)
+	default:
+		if err := os.MkdirAll(there.target, 0o755); err != nil {
+			return there, err
+		}
 	}
-	if err := os.MkdirAll(there.target, 0o755); err != nil {
+	if there.folder, err = os.OpenRoot(there.target); err != nil || v.Empty {
 		return there, err
 	}
 	if mount.SubPath != "" {
-		return there, p.writeFiles(there.target, wire.Volume{Files: below(v.Files, path.Clean(mount.SubPath))})
+		return there, p.writeFiles(there.folder, ".", wire.Volume{Files: below(v.Files, path.Clean(mount.SubPath))})
 	}
-	return there, p.replaceFiles(there.target, v)
+	return there, p.replaceFiles(there.folder, v)
 }
 
 // below are the files of a folder.
@@ -122,21 +133,23 @@ func (r *room) own(file string, mode fs.FileMode) error {
 	if err := os.Lchown(file, 0, r.User); err != nil {
 		return err
 	}
-	return unix.Chmod(file, uint32(mode.Perm()|mode&0o500>>3))
+	return os.Chmod(file, r.mode(mode))
 }
 
-// find returns where a file of a volume is in the room.
-func (r *room) find(volume, file string) (folder, name string, found bool) {
+func (r *room) mode(mode fs.FileMode) fs.FileMode { return mode.Perm() | mode&0o500>>3 }
+
+// find returns where a file of a volume is in the room. nil: nowhere.
+func (r *room) find(volume, file string) (folder *os.Root, name string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, there := range r.placed {
 		switch {
 		case there.Volume != volume:
 		case there.SubPath == "" || there.empty:
-			return there.target, file, true
+			return there.folder, file
 		case path.Clean(there.SubPath) == path.Clean(file):
-			return path.Dir(there.target), path.Base(there.target), true
+			return there.folder, path.Base(there.target)
 		}
 	}
-	return "", "", false
+	return nil, ""
 }

@@ -21,7 +21,7 @@ type pod struct {
 
 	mu         sync.Mutex
 	images     map[string]image
-	volumes    map[string]bool
+	volumes    map[string]*os.Root
 	processes  map[int]*process      // by PID
 	containers map[string]*container // by name; those that run
 	room       *room                 // nil where the pod has namespaces

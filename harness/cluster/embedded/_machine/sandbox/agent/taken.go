@@ -68,12 +68,12 @@ func depth(name string) int { return strings.Count(path.Clean("/"+name), "/") }
 // inVolume opens what a mount means, which cannot lie outside the volume, whatever links a container made there.
 func (p *pod) inVolume(mount wire.Mount) (source *os.File, folder bool, err error) {
 	p.mu.Lock()
-	exists := p.volumes[mount.Volume]
+	exists := p.volumes[mount.Volume] != nil
 	p.mu.Unlock()
 	if !exists {
 		return nil, false, errors.New("there is no such volume")
 	}
-	root, err := os.OpenRoot(volumesFolder + "/" + mount.Volume)
+	root, err := os.OpenRoot(volumesFolder + "/" + mount.Volume) // in this thread's mounts
 	if err != nil {
 		return nil, false, err
 	}

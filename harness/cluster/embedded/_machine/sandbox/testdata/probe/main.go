@@ -71,6 +71,7 @@ var commands = map[string]func(a, b string) error{
 	},
 	"fifo":   func(name, _ string) error { return syscall.Mkfifo(name, 0o666) },
 	"link":   func(target, name string) error { return os.Symlink(target, name) },
+	"unlink": func(name, _ string) error { return os.Remove(name) },
 	"remake": func(folder, _ string) error { return remake(folder) },
 	"ids": func(string, string) error {
 		groups, err := os.Getgroups()
