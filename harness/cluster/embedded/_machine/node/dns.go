@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/miekg/dns"
+	"golang.org/x/net/netutil"
 	"k8s.io/client-go/informers"
 	corelisters "k8s.io/client-go/listers/core/v1"
 	discoverylisters "k8s.io/client-go/listers/discovery/v1"
@@ -30,11 +31,16 @@ func newNameServer(objects informers.SharedInformerFactory) *nameServer {
 // recordLife is how long an answer may be kept, in seconds; CoreDNS's default.
 const recordLife = 30
 
+// queriesOfPod is how many connections one pod may have to the name server at a
+// time, so that none can use up the process's file descriptors. Those that ask
+// nothing are closed after two seconds.
+const queriesOfPod = 16
+
 // serve answers on a pod's sockets until they are closed.
 func (s *nameServer) serve(packets net.PacketConn, streams net.Listener) {
 	for _, server := range []*dns.Server{
 		{PacketConn: packets, Handler: s},
-		{Listener: streams, Handler: s},
+		{Listener: netutil.LimitListener(streams, queriesOfPod), Handler: s},
 	} {
 		go func() {
 			if err := server.ActivateAndServe(); err != nil {

@@ -1,7 +1,10 @@
 package node
 
 import (
+	"net"
+	"os"
 	"testing"
+	"time"
 
 	"github.com/miekg/dns"
 	"github.com/stretchr/testify/require"
@@ -58,4 +61,39 @@ func TestNameServer(t *testing.T) {
 	none := server.answer(new(dns.Msg).SetQuestion("kubernetes.default.svc.cluster.local.", dns.TypeAAAA), true)
 	require.Equal(t, dns.RcodeSuccess, none.Rcode)
 	require.Empty(t, none.Answer)
+}
+
+// TestNameServerConnections opens more than one pod may have.
+func TestNameServerConnections(t *testing.T) {
+	streams, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer streams.Close()
+	packets, err := net.ListenPacket("udp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer packets.Close()
+	newNameServer(informers.NewSharedInformerFactory(fake.NewClientset(), 0)).serve(packets, streams)
+	dial := func() *dns.Conn {
+		conn, err := net.Dial("tcp", streams.Addr().String())
+		require.NoError(t, err)
+		t.Cleanup(func() { conn.Close() })
+		return &dns.Conn{Conn: conn}
+	}
+	answered := func(conn *dns.Conn, within time.Duration) error {
+		require.NoError(t, conn.SetDeadline(time.Now().Add(within)))
+		_, err := conn.ReadMsg()
+		return err
+	}
+	query := new(dns.Msg).SetQuestion("example.com.", dns.TypeA)
+	var open []*dns.Conn
+	for range queriesOfPod {
+		conn := dial()
+		require.NoError(t, conn.WriteMsg(query))
+		require.NoError(t, answered(conn, 5*time.Second))
+		open = append(open, conn)
+	}
+	further := dial()
+	require.NoError(t, further.WriteMsg(query))
+	require.ErrorIs(t, answered(further, 100*time.Millisecond), os.ErrDeadlineExceeded)
+	require.NoError(t, open[0].Close())
+	require.NoError(t, answered(further, 5*time.Second))
 }
