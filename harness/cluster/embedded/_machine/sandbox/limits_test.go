@@ -99,6 +99,38 @@ func TestAMemoryHogIsKilled(t *testing.T) {
 	require.Equal(t, Exit{}, exit, output)
 }
 
+// TestMemoryInOtherForms takes it in ways that no process's resident memory shows.
+func TestMemoryInOtherForms(t *testing.T) {
+	r := newRuntime(t)
+	spec := podSpec()
+	spec.Memory = 128 << 20
+	p, err := r.Start(t.Context(), spec)
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, p.Close()) })
+	require.NoError(t, p.SetVolume("data", Volume{SizeLimit: 1 << 30}))
+	for _, hog := range [][]string{
+		{"fill", "/tmp/file"}, {"memfd", "400"}, {"tables", "200"}, {"buffers", "500"}, {"nested", "400"}, {"respawn", "20", "100"}, {"fill", "/data/file"},
+	} {
+		if (hog[0] == "respawn" || hog[0] == "buffers") && r.support.Memory != LimitWatch {
+			continue // The kernel kills one after the other, and none gets far; of buffers it counts what they hold.
+		}
+		spec := command(hog...)
+		spec.Disk, spec.Capabilities = 1<<30, []string{"SYS_ADMIN"}
+		spec.Mounts = []Mount{{Volume: "data", Path: "/data"}}
+		output, exit := runs(t, p, spec)
+		require.NotContains(t, output, "had", hog)
+		if hog[0] == "memfd" && r.support.Memory == LimitWatch {
+			require.Contains(t, output, "operation not permitted")
+			continue
+		}
+		if hog[0] != "nested" || exit.OOMKilled {
+			require.Equal(t, Exit{Code: 137, Signal: unix.SIGKILL, OOMKilled: true}, exit, "%s: %s", hog, output)
+		} else {
+			require.Contains(t, output, "signal: killed", "the nested one alone")
+		}
+	}
+}
+
 func TestOnlyTheGreedyProcessIsKilled(t *testing.T) {
 	p := newPod(t, newRuntime(t))
 	spec := command("hog-child", "400")

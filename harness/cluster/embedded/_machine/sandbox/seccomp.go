@@ -209,17 +209,17 @@ func argument(index uint, value uint64) specs.LinuxSeccompArg {
 	return specs.LinuxSeccompArg{Index: index, Value: value, Op: specs.OpEqualTo}
 }
 
-// withoutCgroup refuses the memory that nothing counts where no control group does: files that no folder shows.
+// withoutCgroup refuses memory that nothing counts where no control group does: files that are in no folder, and System V's shared memory, messages
+// and semaphores.
 func withoutCgroup() map[string][]specs.LinuxSyscall {
-	return map[string][]specs.LinuxSyscall{"memfd_create": nil, "memfd_secret": nil}
+	return map[string][]specs.LinuxSyscall{"memfd_create": nil, "memfd_secret": nil, "shmget": nil, "msgget": nil, "semget": nil}
 }
 
-// withoutNamespaces refuses also what pods that share the machine's network and IPC would share: message queues, semaphores and memory of System
-// V and POSIX; protocols that Landlock's rules do not know, and the way to connect by sending that they do not see
+// withoutNamespaces refuses also what pods that share the machine's network and IPC would share: POSIX's message queues; protocols that Landlock's rules do not know, and the way to connect by sending that they do not see
 // (https://github.com/landlock-lsm/linux/issues/41).
 func withoutNamespaces() map[string][]specs.LinuxSyscall {
 	rules := withoutCgroup()
-	for _, name := range []string{"shmget", "semget", "msgget", "mq_open", "mq_unlink"} {
+	for _, name := range []string{"mq_open", "mq_unlink"} {
 		rules[name] = nil
 	}
 	for name, flags := range map[string]uint{"sendto": 3, "sendmsg": 2, "sendmmsg": 3} {

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"os"
 	"runtime"
 	"strings"
 
@@ -19,7 +20,8 @@ type container struct {
 	// the container runs as root, a further one of the container's own (nested) otherwise.
 	oneID, nested bool
 	ended         bool
-	overLimit     bool // the watch killed one of its processes
+	overLimit     bool     // the watch killed one of its processes
+	changes       *os.File // the file system in memory that holds what it writes outside volumes; nil in a room
 }
 
 // maxContainers is how many user namespaces a pod may have while one for a container is made.
@@ -52,7 +54,7 @@ func (p *pod) onOwnThread(f func() (int, error)) ([]int, error) {
 }
 
 // run starts a container: this thread makes its root, in a mount namespace of its own, and the container's process is forked there.
-func (p *pod) run(id uint64, spec wire.Run, files []int) (int, error) {
+func (p *pod) run(id uint64, spec wire.Run, files []int) (terminal int, err error) {
 	c := p.newContainer(spec)
 	p.mu.Lock()
 	img, known := p.images[spec.Image]
@@ -65,8 +67,13 @@ func (p *pod) run(id uint64, spec wire.Run, files []int) (int, error) {
 		return -1, fmt.Errorf("running %s: it runs already", spec.Name)
 	}
 	p.forking.RLock()
-	err := p.makeRoot(c, img)
+	err = p.makeRoot(c, img)
 	p.forking.RUnlock()
+	defer func() {
+		if err != nil && c.changes != nil {
+			c.changes.Close()
+		}
+	}()
 	if err != nil {
 		return -1, err
 	}
@@ -138,6 +145,9 @@ func (p *pod) launch(child *program, flags uintptr, started *process) (err error
 // remove frees the name of a container that ended or did not start. The lock is held.
 func (p *pod) remove(c *container) {
 	c.ended = true
+	if c.changes != nil {
+		c.changes.Close() // which would keep it in memory
+	}
 	if p.containers[c.spec.Name] == c {
 		delete(p.containers, c.spec.Name)
 	}

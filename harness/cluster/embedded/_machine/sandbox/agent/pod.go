@@ -28,6 +28,7 @@ type pod struct {
 
 	volumesChanging, storing sync.Mutex
 
+	shm            *os.File // /dev/shm
 	userNamespaces *os.File // the sysctl that says how many there may be
 
 	// forking is held while a child has what this process has open, and shared while a container's root is filled: a file that
@@ -112,6 +113,10 @@ func (p *pod) start(boot wire.Boot) error {
 	}
 	p.boot = boot
 	if err := ownRoot(); err != nil {
+		return err
+	}
+	var err error
+	if p.shm, err = os.Open("/shm"); err != nil {
 		return err
 	}
 	if err := loopback(boot.Addresses); err != nil {

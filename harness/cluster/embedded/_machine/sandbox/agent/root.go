@@ -23,6 +23,9 @@ func (p *pod) makeRoot(c *container, img image) error {
 	if err != nil {
 		return err
 	}
+	if c.changes, err = os.Open(rootFolder); err != nil {
+		return fmt.Errorf("opening the container's changes: %w", err)
+	}
 	taken, err := p.takeMounts(c.spec.Mounts)
 	defer func() {
 		for _, mount := range taken {

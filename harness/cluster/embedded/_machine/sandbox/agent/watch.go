@@ -3,141 +3,225 @@ package main
 import (
 	"bytes"
 	"fmt"
+	"maps"
 	"os"
+	"slices"
 	"strconv"
 	"time"
 
 	"golang.org/x/sys/unix"
 )
 
-// watchInterval is how often the containers' memory is measured where no cgroup limits it.
-const watchInterval = 50 * time.Millisecond
+const (
+	// watchInterval is how often the containers' memory is measured where no cgroup limits it.
+	watchInterval = 50 * time.Millisecond
+	// patience is how long after a kill another makes it the whole container's end.
+	patience = time.Second
+	// socketMemory is what a socket's buffers may hold, in bytes, and freeSockets how many are not counted: their real use shows nowhere.
+	socketMemory = 208 << 10
+	freeSockets  = 64
+)
 
-// user is a process's use of memory.
-type user struct {
+// watch keeps a pod's containers within their memory where no cgroup does. It kills the processes that use most, until the rest is within the
+// limit; the whole container if that is not enough, because files use so much or because others have come in their place.
+type watch struct {
+	pod    *pod
+	killed map[int]time.Time // by PID: a process that is killed is not gone yet
+	last   map[*container]time.Time
+}
+
+// usage is a process's use of memory, in bytes.
+type usage struct {
 	pid       int
 	bytes     int64
 	container *container
 }
 
-// watch kills the greediest process of a container, or of the pod, that is over its limit.
 func (p *pod) watch() {
-	for range time.Tick(watchInterval) {
-		p.mu.Lock()
-		limits, any := map[string]*container{}, p.boot.Memory > 0
-		for _, c := range p.containers {
-			space, err := os.Readlink(fmt.Sprintf("/proc/%d/ns/pid", c.pid))
-			if err != nil {
-				continue
-			}
-			limits[space] = c
-			any = any || c.spec.Memory > 0
-		}
-		p.mu.Unlock()
-		if any {
-			p.measure(limits)
-		}
+	w := &watch{pod: p, killed: map[int]time.Time{}, last: map[*container]time.Time{}}
+	for now := range time.Tick(watchInterval) {
+		w.measure(now)
 	}
 }
 
-func (p *pod) measure(limits map[string]*container) {
-	entries, err := os.ReadDir("/proc")
-	if err != nil {
+func (w *watch) measure(now time.Time) {
+	maps.DeleteFunc(w.killed, func(_ int, at time.Time) bool { return now.Sub(at) > patience })
+	maps.DeleteFunc(w.last, func(_ *container, at time.Time) bool { return now.Sub(at) > patience })
+	spaces, files := w.containers()
+	if len(spaces) == 0 {
 		return
 	}
-	var all []user
-	of := map[*container][]user{}
+	of := map[*container][]usage{}
+	for _, used := range w.processes(spaces) {
+		of[used.container] = append(of[used.container], used)
+	}
+	whole, all := w.pod.sharedFiles()+sockets(), []usage{}
+	for c, processes := range of {
+		all = append(all, processes...)
+		whole += files[c]
+		w.enforce(now, processes, files[c], c.spec.Memory)
+	}
+	w.enforce(now, all, whole, w.pod.boot.Memory)
+}
+
+// containers are those that run, by their PID namespaces, and what each has in files outside volumes.
+func (w *watch) containers() (map[string]*container, map[*container]int64) {
+	w.pod.mu.Lock()
+	defer w.pod.mu.Unlock()
+	spaces, files := map[string]*container{}, map[*container]int64{}
+	for _, c := range w.pod.containers {
+		space, err := os.Readlink(fmt.Sprintf("/proc/%d/ns/pid", c.pid))
+		if err != nil {
+			continue
+		}
+		spaces[space] = c
+		files[c] = used(c.changes)
+	}
+	return spaces, files
+}
+
+// sharedFiles is what the pod has in volumes and /dev/shm.
+func (p *pod) sharedFiles() int64 {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	bytes := used(p.shm)
+	for _, volume := range p.volumes {
+		if folder, err := volume.Open("."); err == nil {
+			bytes += used(folder)
+			folder.Close()
+		}
+	}
+	return bytes
+}
+
+// used is what a file system in memory holds.
+func used(folder *os.File) int64 {
+	var about unix.Statfs_t
+	if folder == nil || unix.Fstatfs(int(folder.Fd()), &about) != nil {
+		return 0
+	}
+	return int64(about.Blocks-about.Bfree) * about.Bsize
+}
+
+// sockets are what the pod's may hold (proc_pid_net(5), sockstat).
+func sockets() int64 {
+	data, _ := os.ReadFile("/proc/net/sockstat")
+	var count int64
+	_, _ = fmt.Sscanf(string(data), "sockets: used %d", &count)
+	return max(count-freeSockets, 0) * socketMemory
+}
+
+// processes are those of the containers, also in PID namespaces that they made below their own.
+func (w *watch) processes(spaces map[string]*container) (all []usage) {
+	entries, err := os.ReadDir("/proc")
+	if err != nil {
+		return nil
+	}
 	for _, entry := range entries {
 		pid, err := strconv.Atoi(entry.Name())
 		if err != nil || pid == os.Getpid() {
 			continue
 		}
-		space, err := os.Readlink(fmt.Sprintf("/proc/%d/ns/pid", pid))
-		c := limits[space]
-		if err != nil || c == nil {
+		if _, killed := w.killed[pid]; killed {
 			continue
 		}
-		used := user{pid, resident(pid), c}
-		all = append(all, used)
-		of[c] = append(of[c], used)
-	}
-	for c, users := range of {
-		p.enforce(users, c.spec.Memory)
-	}
-	p.enforce(all, p.boot.Memory)
-}
-
-// enforce kills one process if together they use more than the limit. Resident memory counts shared pages once for each process and is quick
-// to read; only if it is too much the proportional share, which is slow, decides.
-func (p *pod) enforce(users []user, limit int64) {
-	if limit <= 0 || total(users) <= limit {
-		return
-	}
-	for i := range users {
-		users[i].bytes = proportional(users[i].pid)
-	}
-	if total(users) <= limit {
-		return
-	}
-	greediest := users[0]
-	for _, u := range users {
-		if u.bytes > greediest.bytes {
-			greediest = u
+		if c := containerOf(pid, spaces); c != nil {
+			all = append(all, usage{pid, memory(pid), c})
 		}
 	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if err := unix.Kill(greediest.pid, unix.SIGKILL); err != nil {
+	return all
+}
+
+// nsGetParent is NS_GET_PARENT (ioctl_nsfs(2)).
+const nsGetParent = 0xb702
+
+// containerOf looks a process's PID namespace up, and those above it.
+func containerOf(pid int, spaces map[string]*container) *container {
+	space, err := unix.Open(fmt.Sprintf("/proc/%d/ns/pid", pid), unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	for err == nil {
+		defer unix.Close(space)
+		name, _ := os.Readlink(fmt.Sprintf("/proc/self/fd/%d", space))
+		if c := spaces[name]; c != nil {
+			return c
+		}
+		space, err = unix.IoctlRetInt(space, nsGetParent)
+	}
+	return nil
+}
+
+// enforce kills if processes and files together use more than the limit. Resident memory counts shared pages once for each process and is quick
+// to read; only if it is too much the proportional share, which is slow, decides.
+func (w *watch) enforce(now time.Time, processes []usage, files, limit int64) {
+	if limit <= 0 || total(processes)+files <= limit {
 		return
 	}
-	if started := p.processes[greediest.pid]; started != nil {
-		started.overLimit = true
+	for i := range processes {
+		processes[i].bytes = proportional(processes[i])
 	}
-	if greediest.container != nil {
-		greediest.container.overLimit = true
+	slices.SortFunc(processes, func(a, b usage) int { return int(b.bytes - a.bytes) })
+	rest := total(processes) + files
+	for _, process := range processes {
+		if rest <= limit {
+			return
+		}
+		rest -= process.bytes
+		_, again := w.last[process.container]
+		w.kill(now, process, again || files > limit)
 	}
 }
 
-func total(users []user) int64 {
+// kill kills a process, or its whole container.
+func (w *watch) kill(now time.Time, process usage, whole bool) {
+	c := process.container
+	w.killed[process.pid], w.last[c] = now, now
+	w.pod.mu.Lock()
+	defer w.pod.mu.Unlock()
+	if whole && !c.ended {
+		process.pid = c.pid // with which the kernel ends all others of its PID namespace
+	}
+	if err := unix.Kill(process.pid, unix.SIGKILL); err != nil {
+		return
+	}
+	c.overLimit = true
+	if started := w.pod.processes[process.pid]; started != nil {
+		started.overLimit = true
+	}
+}
+
+func total(processes []usage) int64 {
 	var sum int64
-	for _, u := range users {
-		sum += u.bytes
+	for _, process := range processes {
+		sum += process.bytes
 	}
 	return sum
 }
 
-// resident is the second number of statm, in pages.
-func resident(pid int) int64 {
-	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/statm", pid))
-	if err != nil {
-		return 0
-	}
-	fields := bytes.Fields(data)
-	if len(fields) < 2 {
-		return 0
-	}
-	pages, err := strconv.ParseInt(string(fields[1]), 10, 64)
-	if err != nil {
-		return 0
-	}
-	return pages * int64(os.Getpagesize())
+// memory is what a process has, with what the kernel needs to know where that is (proc_pid_status(5)).
+func memory(pid int) int64 {
+	return lines(fmt.Sprintf("/proc/%d/status", pid), "VmRSS:", "VmPTE:")
 }
 
-// proportional is the Pss line of smaps_rollup, in KiB.
-func proportional(pid int) int64 {
-	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/smaps_rollup", pid))
+// proportional counts pages that processes share once for all of them.
+func proportional(process usage) int64 {
+	share := lines(fmt.Sprintf("/proc/%d/smaps_rollup", process.pid), "Pss:")
+	return share + lines(fmt.Sprintf("/proc/%d/status", process.pid), "VmPTE:")
+}
+
+// lines sums lines of a file under /proc, which are in KiB.
+func lines(file string, names ...string) (sum int64) {
+	data, err := os.ReadFile(file)
 	if err != nil {
 		return 0
 	}
 	for line := range bytes.Lines(data) {
 		fields := bytes.Fields(line)
-		if len(fields) < 2 || string(fields[0]) != "Pss:" {
+		if len(fields) < 2 || !slices.Contains(names, string(fields[0])) {
 			continue
 		}
 		kibibytes, err := strconv.ParseInt(string(fields[1]), 10, 64)
 		if err == nil {
-			return kibibytes << 10
+			sum += kibibytes << 10
 		}
 	}
-	return 0
+	return sum
 }

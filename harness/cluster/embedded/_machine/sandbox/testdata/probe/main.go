@@ -101,6 +101,7 @@ var commands = map[string]func(a, b string) error{
 		}
 	},
 	"hog":       hog,
+	"hold":      hold,
 	"hog-child": func(size, _ string) error { return child("hog", size) },
 	"bomb":      bomb,
 	"fill":      fill,
@@ -110,6 +111,11 @@ var commands = map[string]func(a, b string) error{
 	"terminal":  terminal,
 	"orphan":    func(marker, _ string) error { return spawn(nil, "sleep", marker) },
 	"calls":     calls,
+	"respawn":   respawn,
+	"nested":    nested,
+	"memfd":     memfd,
+	"tables":    tables,
+	"buffers":   buffers,
 	"inflight":  inflight,
 	"limits":    limits,
 	"files": func(string, string) error {

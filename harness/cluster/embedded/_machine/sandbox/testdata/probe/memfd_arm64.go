@@ -1,0 +1,4 @@
+package main
+
+// memfdCreate is memfd_create(2)'s number.
+const memfdCreate = 279
