@@ -292,6 +292,8 @@ func TestChrootLimitsOfProcesses(t *testing.T) {
 
 func TestChrootHostileAccounts(t *testing.T) { hostileAccounts(t, newPod(t, chrootRuntime(t))) }
 
+func TestChrootATracedProcessHasNotEnded(t *testing.T) { tracedProcess(t, newPod(t, chrootRuntime(t))) }
+
 func TestChrootNetwork(t *testing.T) {
 	r := chrootRuntime(t)
 	services, err := r.Services(t.Context())

@@ -2,6 +2,7 @@ package sandbox
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -91,6 +92,55 @@ func TestStartErrors(t *testing.T) {
 	require.ErrorIs(t, err, ErrNoImage)
 	_, exit := executes(t, p, "true")
 	require.Equal(t, Exit{}, exit, "the pod is as it was")
+}
+
+// TestStoppedStart has a container stop what is executed in it, before or after it executes its command. Others still start.
+func TestStoppedStart(t *testing.T) {
+	p := newPod(t, newRuntime(t))
+	started := begins(t, p, command("stopper"))
+	for range 2 {
+		process, err := p.Exec(t.Context(), "main", ExecSpec{Args: []string{"probe", "true"}})
+		if err != nil {
+			require.ErrorContains(t, err, "did not start within")
+			continue
+		}
+		require.NoError(t, process.Signal(unix.SIGKILL))
+	}
+	other := command("echo", "unharmed")
+	other.Name = "other"
+	output, _ := runs(t, p, other)
+	require.Equal(t, "unharmed\n", output)
+	require.NoError(t, started.Signal(unix.SIGKILL))
+}
+
+// begins runs a container until it says that it is ready.
+func begins(t *testing.T, p *Pod, spec ContainerSpec) *Process {
+	reader, writer, err := os.Pipe()
+	require.NoError(t, err)
+	defer reader.Close()
+	spec.Stdout = writer
+	process, err := p.Run(t.Context(), spec)
+	require.NoError(t, errors.Join(err, writer.Close()))
+	line, err := bufio.NewReader(reader).ReadString('\n')
+	require.NoError(t, err)
+	require.Equal(t, "ready\n", line)
+	return process
+}
+
+func TestATracedProcessHasNotEnded(t *testing.T) { tracedProcess(t, newPod(t, newRuntime(t))) }
+
+func tracedProcess(t *testing.T, p *Pod) {
+	process := begins(t, p, command("traced"))
+	select {
+	case <-process.Done():
+		exit, err := process.Wait()
+		require.Fail(t, "it is there yet", "%v %v", exit, err)
+	case <-time.After(300 * time.Millisecond):
+	}
+	require.NoError(t, process.Signal(unix.SIGKILL))
+	exit, err := waits(t, process)
+	require.NoError(t, err)
+	require.Equal(t, Exit{Code: 137, Signal: unix.SIGKILL}, exit)
 }
 
 func TestAnEndedContainerCanRunAgain(t *testing.T) {

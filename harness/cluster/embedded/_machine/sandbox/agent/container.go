@@ -133,7 +133,7 @@ func (p *pod) launch(child *program, flags uintptr, started *process) (err error
 	if err != nil {
 		return err
 	}
-	err = child.result(outcome)
+	err = child.result(pid, outcome)
 	if err != nil && started.container != nil {
 		p.mu.Lock()
 		p.remove(started.container)

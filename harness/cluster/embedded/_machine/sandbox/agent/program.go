@@ -2,8 +2,10 @@ package main
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"syscall"
+	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -103,12 +105,22 @@ func (p *program) fork(flags uintptr) (pid, outcome int, err error) {
 	return int(child), pipe[0], nil
 }
 
-// result waits until the child executes its command, nil, or fails, *failure.
-func (p *program) result(outcome int) error {
+// longestStart is what a child gets to execute its command. A process of its container may stop it before.
+const longestStart = 5 * time.Second
+
+// result waits until the child executes its command, nil, or fails, *failure. It kills one that takes too long.
+func (p *program) result(pid, outcome int) error {
 	defer unix.Close(outcome)
 	var report [8]byte
-	for {
-		n, err := unix.Read(outcome, report[:])
+	for end := time.Now().Add(longestStart); ; {
+		ready := []unix.PollFd{{Fd: int32(outcome), Events: unix.POLLIN}}
+		n, err := unix.Poll(ready, int(max(time.Until(end).Milliseconds(), 0)))
+		if n == 0 && err == nil {
+			return errors.Join(fmt.Errorf("the process did not start within %v", longestStart), unix.Kill(pid, unix.SIGKILL))
+		}
+		if err == nil {
+			n, err = unix.Read(outcome, report[:])
+		}
 		switch {
 		case err == unix.EINTR:
 			continue

@@ -42,6 +42,10 @@ func (p *pod) reapOne() bool {
 		p.mu.Unlock()
 		return false
 	}
+	if !status.Exited() && !status.Signaled() { // it asked to be traced, and stopped
+		p.mu.Unlock()
+		return true
+	}
 	ended := p.processes[pid]
 	delete(p.processes, pid)
 	if ended != nil && ended.container != nil {

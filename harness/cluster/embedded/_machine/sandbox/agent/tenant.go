@@ -84,9 +84,9 @@ func (r *room) clear() error {
 			child.add("becoming nobody", 0, unix.SYS_SETRESUID, nobody, uintptr(user), nobody)
 			child.add("killing", lenient, unix.SYS_KILL, ^uintptr(0), uintptr(unix.SIGKILL))
 			child.add("ending", 0, unix.SYS_EXIT_GROUP, 0)
-			_, outcome, err := r.fork(child)
+			pid, outcome, err := r.fork(child)
 			if err == nil {
-				err = child.result(outcome)
+				err = child.result(pid, outcome)
 			}
 			if err != nil {
 				return fmt.Errorf("clearing the room: %w", err)

@@ -26,6 +26,7 @@ const (
 // limit; the whole container if that is not enough, because files use so much or because others have come in their place.
 type watch struct {
 	pod    *pod
+	spaces map[string]*container
 	killed map[int]time.Time // by PID: a process that is killed is not gone yet
 	last   map[*container]time.Time
 }
@@ -51,8 +52,9 @@ func (w *watch) measure(now time.Time) {
 	if len(spaces) == 0 {
 		return
 	}
+	w.spaces = spaces
 	of := map[*container][]usage{}
-	for _, used := range w.processes(spaces) {
+	for _, used := range w.processes() {
 		of[used.container] = append(of[used.container], used)
 	}
 	whole, all := w.pod.sharedFiles()+sockets(), []usage{}
@@ -112,7 +114,7 @@ func sockets() int64 {
 }
 
 // processes are those of the containers, also in PID namespaces that they made below their own.
-func (w *watch) processes(spaces map[string]*container) (all []usage) {
+func (w *watch) processes() (all []usage) {
 	entries, err := os.ReadDir("/proc")
 	if err != nil {
 		return nil
@@ -125,7 +127,7 @@ func (w *watch) processes(spaces map[string]*container) (all []usage) {
 		if _, killed := w.killed[pid]; killed {
 			continue
 		}
-		if c := containerOf(pid, spaces); c != nil {
+		if c := containerOf(pid, w.spaces); c != nil {
 			all = append(all, usage{pid, memory(pid), c})
 		}
 	}
@@ -179,8 +181,13 @@ func (w *watch) kill(now time.Time, process usage, whole bool) {
 	if whole && !c.ended {
 		process.pid = c.pid // with which the kernel ends all others of its PID namespace
 	}
-	if err := unix.Kill(process.pid, unix.SIGKILL); err != nil {
+	handle, err := unix.PidfdOpen(process.pid, 0)
+	if err != nil {
 		return
+	}
+	defer unix.Close(handle)
+	if containerOf(process.pid, w.spaces) != c || unix.PidfdSendSignal(handle, unix.SIGKILL, nil, 0) != nil {
+		return // it ended meanwhile, and another process may have its PID
 	}
 	c.overLimit = true
 	if started := w.pod.processes[process.pid]; started != nil {

@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"os/signal"
+	"runtime"
 	"strconv"
 	"strings"
 	"syscall"
@@ -112,6 +113,8 @@ var commands = map[string]func(a, b string) error{
 	"orphan":    func(marker, _ string) error { return spawn(nil, "sleep", marker) },
 	"calls":     calls,
 	"respawn":   respawn,
+	"stopper":   stopper,
+	"traced":    traced,
 	"nested":    nested,
 	"memfd":     memfd,
 	"tables":    tables,
@@ -312,4 +315,26 @@ func limits(string, string) error {
 		fmt.Println(name, limit.Max)
 	}
 	return nil
+}
+
+// stopper stops every process that it sees come.
+func stopper(string, string) error {
+	fmt.Println("ready")
+	for {
+		for pid := 2; pid < 200; pid++ {
+			if pid != os.Getpid() {
+				_ = syscall.Kill(pid, syscall.SIGSTOP)
+			}
+		}
+	}
+}
+
+// traced has its parent trace it, and stops.
+func traced(string, string) error {
+	runtime.LockOSThread()
+	if _, _, errno := syscall.RawSyscall(syscall.SYS_PTRACE, syscall.PTRACE_TRACEME, 0, 0); errno != 0 {
+		return errno
+	}
+	fmt.Println("ready")
+	return syscall.Kill(os.Getpid(), syscall.SIGSTOP)
 }
