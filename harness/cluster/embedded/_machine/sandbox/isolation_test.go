@@ -90,6 +90,25 @@ func TestTheAgentHasALimit(t *testing.T) {
 	}
 }
 
+// TestMaskedFiles mounts a volume over /dev, where it has a /dev/null of its own.
+func TestMaskedFiles(t *testing.T) {
+	p := newPod(t, newRuntime(t))
+	require.NoError(t, p.SetVolume("dev", Volume{}))
+	spec := command("write", "/dev/null", "a null of its own")
+	spec.Mounts = []Mount{{Volume: "dev", Path: "/dev"}}
+	output, exit := runs(t, p, spec)
+	require.Equal(t, Exit{}, exit, output)
+	for _, masked := range []string{"/proc/keys", "/proc/timer_list", "/proc/interrupts"} {
+		spec.Args = []string{"probe", "cat", masked}
+		output, exit = runs(t, p, spec)
+		require.Equal(t, Exit{}, exit, output)
+		require.Empty(t, output, masked)
+	}
+	spec.Args = []string{"probe", "cat", "/dev/null"}
+	output, _ = runs(t, p, spec)
+	require.Equal(t, "a null of its own", output)
+}
+
 func TestReadOnlyRoot(t *testing.T) {
 	p := newPod(t, newRuntime(t))
 	require.NoError(t, p.SetVolume("data", Volume{}))

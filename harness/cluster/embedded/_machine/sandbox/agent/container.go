@@ -21,14 +21,16 @@ type container struct {
 	oneID, nested bool
 	ended         bool
 	overLimit     bool     // the watch killed one of its processes
+	null          int      // its /dev/null, while it is made; 0: not opened yet
 	changes       *os.File // the file system in memory that holds what it writes outside volumes; nil in a room
 }
 
 // maxContainers is how many user namespaces a pod may have while one for a container is made.
 const maxContainers = 1 << 10
 
-// newContainer decides the user namespace.
+// newContainer decides the user namespace and completes the environment.
 func (p *pod) newContainer(spec wire.Run) *container {
+	spec.Env = environment(spec)
 	if spec.Disk <= 0 {
 		spec.Disk = defaultDisk
 	}
@@ -70,6 +72,9 @@ func (p *pod) run(id uint64, spec wire.Run, files []int) (terminal int, err erro
 	err = p.makeRoot(c, img)
 	p.forking.RUnlock()
 	defer func() {
+		if c.null > 0 {
+			unix.Close(c.null)
+		}
 		if err != nil && c.changes != nil {
 			c.changes.Close()
 		}
@@ -88,7 +93,7 @@ func (p *pod) run(id uint64, spec wire.Run, files []int) (terminal int, err erro
 	if spec.UnshareCgroups {
 		child.add("making a cgroup namespace", lenient, unix.SYS_UNSHARE, unix.CLONE_NEWCGROUP)
 	}
-	child.mountProc()
+	child.mountProc(c.null)
 	if c.nested {
 		child.mapUser(spec.User, spec.Group)
 	}
@@ -155,7 +160,8 @@ func (p *pod) remove(c *container) {
 
 // mountProc mounts /proc for the PID namespace the child is the first of, with what engines hide and protect there. The agent's own is mounted
 // there until then, because in a user namespace the kernel allows a /proc only where there is another one.
-func (p *program) mountProc() {
+// What hides a file is null, a descriptor of /dev/null: by its path it could be something that a volume has there.
+func (p *program) mountProc(null int) {
 	const flags = unix.MS_NOSUID | unix.MS_NODEV | unix.MS_NOEXEC
 	const attributes = unix.MOUNT_ATTR_NOSUID | unix.MOUNT_ATTR_NODEV | unix.MOUNT_ATTR_NOEXEC
 	p.add("mounting /proc", store, unix.SYS_FSOPEN, p.text("proc"), unix.FSOPEN_CLOEXEC)
@@ -168,7 +174,7 @@ func (p *program) mountProc() {
 		"/proc/scsi", "/proc/timer_list", "/proc/timer_stats", "/sys/devices/virtual/powercap", "/sys/firmware",
 	} {
 		// It is a file or a folder: one of the two does not apply.
-		p.mount("masking "+masked, optional, "/dev/null", masked, "", unix.MS_BIND, "")
+		p.mount("masking "+masked, optional, fmt.Sprintf("/proc/self/fd/%d", null), masked, "", unix.MS_BIND, "")
 		p.mount("masking "+masked, optional, "tmpfs", masked, "tmpfs", unix.MS_RDONLY|flags, "size=0,nr_inodes=2")
 	}
 	for _, protected := range []string{"/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"} {

@@ -26,19 +26,50 @@ func (p *pod) makeRoot(c *container, img image) error {
 	if c.changes, err = os.Open(rootFolder); err != nil {
 		return fmt.Errorf("opening the container's changes: %w", err)
 	}
-	taken, err := p.takeMounts(c.spec.Mounts)
-	defer func() {
-		for _, mount := range taken {
-			unix.Close(mount.file)
-		}
-	}()
-	if err != nil {
+	var proc, own, volumes takenMounts
+	defer proc.close()
+	defer own.close()
+	defer volumes.close()
+	if err := proc.add(unix.AT_FDCWD, "/proc", "/proc", true, false); err != nil {
+		return err
+	}
+	if err := own.takeOwn(); err != nil {
+		return err
+	}
+	if err := p.takeVolumes(&volumes, c.spec.Mounts); err != nil {
 		return err
 	}
 	if err := enter(root); err != nil {
 		return err
 	}
-	return p.fillRoot(c, img, taken)
+	if err := p.fillRoot(c, img); err != nil {
+		return err
+	}
+	if err := c.attach(own, volumes); err != nil {
+		return err
+	}
+	// The agent's /proc comes last, when no path is walked any more: see mountProc.
+	if err := proc.attach(); err != nil {
+		return err
+	}
+	if c.spec.ReadOnlyRoot {
+		return readOnly("/")
+	}
+	return nil
+}
+
+// attach attaches the mounts, and opens /dev/null before a volume can be mounted over it.
+func (c *container) attach(own, volumes takenMounts) (err error) {
+	if err := own.attach(); err != nil {
+		return err
+	}
+	if c.null, err = unix.Open("/dev/null", unix.O_PATH|unix.O_CLOEXEC, 0); err != nil {
+		return fmt.Errorf("opening /dev/null: %w", err)
+	}
+	if err := volumes.attach(); err != nil {
+		return err
+	}
+	return c.directory()
 }
 
 // mountRoot makes the mount namespace and mounts the root in it: an overlay over the shared image, or a place for a copy.
@@ -55,8 +86,8 @@ func (c *container) mountRoot(img image) (string, error) {
 	return rootFolder, nil
 }
 
-// fillRoot puts everything into the root. The agent's /proc comes last, when no path is walked any more: see mountProc.
-func (p *pod) fillRoot(c *container, img image, taken []takenMount) error {
+// fillRoot puts everything into the root that is no mount of something outside.
+func (p *pod) fillRoot(c *container, img image) error {
 	if img.folder == "" {
 		if err := c.copyImage(img, p.boot.OneID); err != nil {
 			return fmt.Errorf("extracting the image %s: %w", c.spec.Image, err)
@@ -66,26 +97,7 @@ func (p *pod) fillRoot(c *container, img image, taken []takenMount) error {
 		return err
 	}
 	// Before the mounts, so that they do not land in a volume.
-	if err := c.files(); err != nil {
-		return err
-	}
-	proc, others := taken[0], taken[1:]
-	for _, mount := range others {
-		if err := mount.attach(); err != nil {
-			return err
-		}
-	}
-	if err := c.directory(); err != nil {
-		return err
-	}
-	c.spec.Env = environment(c.spec)
-	if err := proc.attach(); err != nil {
-		return err
-	}
-	if c.spec.ReadOnlyRoot {
-		return readOnly("/")
-	}
-	return nil
+	return c.files()
 }
 
 // copyImage extracts the image into the root and leaves as much space as the spec allows.

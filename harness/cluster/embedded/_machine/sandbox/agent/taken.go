@@ -22,44 +22,65 @@ type takenMount struct {
 	readOnly bool
 }
 
-// takeMounts takes the agent's /proc, what every container has and the volumes it asks for.
-func (p *pod) takeMounts(mounts []wire.Mount) (taken []takenMount, err error) {
-	add := func(directory int, source, target string, folder, readOnly bool) error {
-		const flags = unix.OPEN_TREE_CLONE | unix.OPEN_TREE_CLOEXEC | unix.AT_EMPTY_PATH
-		file, err := unix.OpenTree(directory, source, flags)
-		if err != nil {
-			return fmt.Errorf("taking a mount for %s: %w", target, err)
+// takenMounts are closed together.
+type takenMounts []takenMount
+
+func (t *takenMounts) add(directory int, source, target string, folder, readOnly bool) error {
+	const flags = unix.OPEN_TREE_CLONE | unix.OPEN_TREE_CLOEXEC | unix.AT_EMPTY_PATH
+	file, err := unix.OpenTree(directory, source, flags)
+	if err != nil {
+		return fmt.Errorf("taking a mount for %s: %w", target, err)
+	}
+	*t = append(*t, takenMount{file, target, folder, readOnly})
+	return nil
+}
+
+func (t *takenMounts) close() {
+	for _, mount := range *t {
+		unix.Close(mount.file)
+	}
+}
+
+func (t *takenMounts) attach() error {
+	for _, mount := range *t {
+		if err := mount.attach(); err != nil {
+			return err
 		}
-		taken = append(taken, takenMount{file, target, folder, readOnly})
-		return nil
 	}
-	if err := add(unix.AT_FDCWD, "/proc", "/proc", true, false); err != nil {
-		return taken, err
-	}
+	return nil
+}
+
+// takeOwn takes what every container has.
+func (t *takenMounts) takeOwn() error {
 	for _, device := range devices {
-		if err := add(unix.AT_FDCWD, "/dev/"+device, "/dev/"+device, false, false); err != nil {
-			return taken, err
+		if err := t.add(unix.AT_FDCWD, "/dev/"+device, "/dev/"+device, false, false); err != nil {
+			return err
 		}
 	}
 	for source, target := range map[string]string{"/shm": "/dev/shm", "/mqueue": "/dev/mqueue", "/sys": "/sys"} {
-		if err := add(unix.AT_FDCWD, source, target, true, source == "/sys"); err != nil {
-			return taken, err
+		if err := t.add(unix.AT_FDCWD, source, target, true, source == "/sys"); err != nil {
+			return err
 		}
 	}
+	return nil
+}
+
+// takeVolumes takes those that a container asks for.
+func (p *pod) takeVolumes(t *takenMounts, mounts []wire.Mount) error {
 	// As containerd does: what is mounted in another mount comes after it.
 	slices.SortStableFunc(mounts, func(a, b wire.Mount) int { return depth(a.Path) - depth(b.Path) })
 	for _, mount := range mounts {
 		source, folder, err := p.inVolume(mount)
 		if err != nil {
-			return taken, fmt.Errorf("mounting the volume %s at %s: %w", mount.Volume, mount.Path, err)
+			return fmt.Errorf("mounting the volume %s at %s: %w", mount.Volume, mount.Path, err)
 		}
-		err = add(int(source.Fd()), "", path.Clean("/"+mount.Path), folder, mount.ReadOnly)
+		err = t.add(int(source.Fd()), "", path.Clean("/"+mount.Path), folder, mount.ReadOnly)
 		source.Close()
 		if err != nil {
-			return taken, err
+			return err
 		}
 	}
-	return taken, nil
+	return nil
 }
 
 // depth is how many names a path has.
