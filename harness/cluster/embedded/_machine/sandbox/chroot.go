@@ -56,6 +56,9 @@ func (r *Runtime) tryChroot(ctx context.Context) error {
 	if err := os.MkdirAll(r.Dir, 0o700); err != nil {
 		return err
 	}
+	if err := r.reserve(); err != nil {
+		return err
+	}
 	p := r.startRooms(PodSpec{Name: "try", PIDs: defaultPIDs})
 	room, err := p.rooms.enter(ContainerSpec{Name: "try"})
 	if err != nil {
@@ -104,21 +107,24 @@ func (r *Runtime) Services(ctx context.Context) (netip.Prefix, error) {
 	if support.Mapping != MappingChroot {
 		return OwnServices, nil
 	}
+	return r.services, nil
+}
+
+// reserve takes a range of services and one of host ids that no other runtime in this network has, for as long as this one lives. What runs there as
+// one of these ids is this runtime's, or was left by one that was killed.
+func (r *Runtime) reserve() (err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.reserved != nil {
-		return r.services, nil
-	}
-	for number := byte(firstLoopback); number <= lastLoopback; number++ {
-		first := netip.AddrFrom4([4]byte{127, number, 0, 0})
+	for number := range lastLoopback - firstLoopback + 1 {
+		first := netip.AddrFrom4([4]byte{127, byte(firstLoopback + number), 0, 0})
 		// The last address of the range: nobody connects to it.
-		last := netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, number, 255, 255}), 443)
+		last := netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, byte(firstLoopback + number), 255, 255}), 443)
 		if r.reserved, err = net.Listen("tcp4", last.String()); err == nil {
-			r.services = netip.PrefixFrom(first, 16)
-			return r.services, nil
+			r.services, r.first = netip.PrefixFrom(first, 16), uint32(firstReserved+number)*rangeSize
+			return nil
 		}
 	}
-	return netip.Prefix{}, fmt.Errorf("looking for addresses for the cluster's services: %w", err)
+	return fmt.Errorf("looking for addresses for the cluster's services: %w", err)
 }
 
 // dialShared connects to what a pod serves in the machine's network. Whatever else listens there is not the pod's.
@@ -150,7 +156,7 @@ func (r *Runtime) takeRoom(p *Pod) (user int) {
 	for {
 		user = first + r.taken%(rangeSize/idsOfRoom)*idsOfRoom
 		r.taken++
-		if r.owners[user] == nil {
+		if r.owners[user] == nil && idle(user) {
 			if r.owners == nil {
 				r.owners = map[int]*Pod{}
 			}
@@ -158,6 +164,16 @@ func (r *Runtime) takeRoom(p *Pod) (user int) {
 			return user
 		}
 	}
+}
+
+// idle reports whether nothing runs as a room's ids. What a killed runtime left may do so, or be dead and waited for by nobody.
+func idle(first int) bool {
+	for user := first; user < first+idsOfRoom; user++ {
+		if _, err := unix.Getpriority(unix.PRIO_USER, user); err != unix.ESRCH {
+			return false
+		}
+	}
+	return true
 }
 
 func (r *Runtime) leaveRoom(user int) {

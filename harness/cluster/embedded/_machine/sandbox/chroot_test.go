@@ -130,6 +130,18 @@ func TestChrootSupport(t *testing.T) {
 	others, err := other.Services(t.Context())
 	require.NoError(t, err)
 	require.NotEqual(t, services, others)
+	for _, each := range []*Runtime{r, other} {
+		number := int(each.services.Addr().As4()[1])
+		require.Equal(t, (0x7000+number-64)<<16, each.hostIDs(), "as exclusive as the services")
+	}
+	p, stranger := newPod(t, r), newPod(t, other)
+	sleeping(t, p, nil)
+	sleeping(t, stranger, nil)
+	time.Sleep(4 * memoryInterval)
+	for _, each := range []*Pod{p, stranger} {
+		_, exit := executes(t, each, "true")
+		require.Equal(t, Exit{}, exit, "none is taken for a process of the other's")
+	}
 }
 
 func TestChrootProcesses(t *testing.T) {

@@ -30,7 +30,7 @@ type started struct {
 
 	// Of MappingChroot only.
 	network  *sharedNetwork
-	reserved net.Listener // holds services for this runtime
+	reserved net.Listener // holds services and first for this runtime
 	services netip.Prefix
 	owners   map[int]*Pod  // of rooms, by the first of their users
 	taken    int           // rooms so far
@@ -39,12 +39,14 @@ type started struct {
 
 const defaultPIDs = 1024
 
-// Host ids of pods: systemd's list of uses has none for 0x70000000 to 0x7FFDFFFF (https://systemd.io/UIDS-GIDS/).
-// All pods of a runtime have the same, so that they can share images; they count their processes apart, each in a user namespace of its own.
+// Host ids of pods: systemd's list of uses has none for 0x70000000 to 0x7FFDFFFF (https://systemd.io/UIDS-GIDS/). The first of these ranges are for
+// pods without namespaces, where a runtime has one to itself: see reserve. The pods of any other runtime have one of the rest, all the same, so that
+// they can share images; they count their processes apart, each in a user namespace of its own.
 const (
-	firstRange = 0x7000
-	lastRange  = 0x7FFC
-	rangeSize  = 65536
+	firstReserved = 0x7000
+	firstRange    = firstReserved + lastLoopback - firstLoopback + 1
+	lastRange     = 0x7FFC
+	rangeSize     = 65536
 )
 
 // Start makes a pod: its namespaces, network and limits. Volumes and containers come afterwards. ctx bounds the start only.
@@ -183,8 +185,8 @@ func (r *Runtime) openAgent() (*os.File, error) {
 	return r.agent, nil
 }
 
-// hostIDs returns the first of the 65536 host ids that the pods have. That another runtime may have the same does no harm, since no pod can
-// name another's processes.
+// hostIDs returns the first of the 65536 host ids that the pods have. That another runtime may have the same does no harm where pods have
+// namespaces, since none can name another's processes.
 func (r *Runtime) hostIDs() int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
