@@ -347,6 +347,10 @@ func TestChrootNetwork(t *testing.T) {
 		require.Equal(t, "to the "+text, output)
 		output, _ = executes(t, p, "dial", elsewhere.Addr().String())
 		require.Contains(t, output, "permission denied")
+		for _, call := range []string{"sendto", "sendmsg"} {
+			output, _ = executes(t, p, "fast-open", elsewhere.Addr().String(), call)
+			require.Contains(t, output, "operation not permitted", "nor in the way that Landlock does not see")
+		}
 		output, _ = executes(t, p, "serve", "127.0.0.1:18443")
 		require.Contains(t, output, "permission denied")
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/netip"
 	"os"
 	"os/signal"
 	"runtime"
@@ -108,6 +109,7 @@ var commands = map[string]func(a, b string) error{
 	"fill":      fill,
 	"serve":     serve,
 	"dial":      dial,
+	"fast-open": fastOpen,
 	"send":      send,
 	"terminal":  terminal,
 	"orphan":    func(marker, _ string) error { return spawn(nil, "sleep", marker) },
@@ -337,4 +339,27 @@ func traced(string, string) error {
 	}
 	fmt.Println("ready")
 	return syscall.Kill(os.Getpid(), syscall.SIGSTOP)
+}
+
+// fastOpen connects by sending.
+func fastOpen(address, call string) error {
+	to, err := netip.ParseAddrPort(address)
+	if err != nil {
+		return err
+	}
+	socket, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM, 0)
+	if err != nil {
+		return err
+	}
+	const flag = 0x20000000
+	there := &syscall.SockaddrInet4{Port: int(to.Port()), Addr: to.Addr().As4()}
+	if call == "sendmsg" {
+		err = syscall.Sendmsg(socket, []byte("x"), nil, there, flag)
+	} else {
+		err = syscall.Sendto(socket, []byte("x"), flag, there)
+	}
+	if err == nil {
+		fmt.Println("connected")
+	}
+	return err
 }
