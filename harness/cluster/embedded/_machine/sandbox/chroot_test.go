@@ -289,8 +289,47 @@ func TestChrootLimits(t *testing.T) {
 	line := make([]byte, 100)
 	n, err := reader.Read(line)
 	require.NoError(t, err)
-	require.Contains(t, string(line[:n]), "stopped after")
+	var count int
+	_, err = fmt.Sscanf(string(line[:n]), "stopped after %d", &count)
+	require.NoError(t, err, string(line[:n]))
+	require.Greater(t, count, 50)
 	require.NoError(t, bomb.Signal(unix.SIGKILL))
+}
+
+// TestChrootDisk fills the disk in ways that no folder shows.
+func TestChrootDisk(t *testing.T) {
+	r := chrootRuntime(t)
+	spec := podSpec()
+	spec.Disk = 128 << 20
+	p, err := r.Start(t.Context(), spec)
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, p.Close()) })
+	for _, hog := range [][]string{{"unlinked", "open"}, {"unlinked", "mapped"}, {"touch", "/tmp"}} {
+		spec := command(hog...)
+		spec.Disk = 64 << 20
+		output, exit := runs(t, p, spec)
+		require.Equal(t, Exit{Code: 137, Signal: unix.SIGKILL}, exit, "%s: %s", hog, output)
+	}
+	bystander := newPod(t, r)
+	sleeping(t, bystander, nil)
+	_, exit := executes(t, bystander, "true")
+	require.Equal(t, Exit{}, exit)
+}
+
+// TestChrootMemoryInOtherForms takes it in ways that no process's resident memory shows, or again and again.
+func TestChrootMemoryInOtherForms(t *testing.T) {
+	p := newPod(t, chrootRuntime(t))
+	for _, hog := range [][]string{{"memfd", "400"}, {"tables", "400"}, {"buffers", "500"}, {"respawn", "20", "100"}} {
+		spec := command(hog...)
+		spec.Memory = 128 << 20
+		output, exit := runs(t, p, spec)
+		require.NotContains(t, output, "had", hog)
+		if hog[0] == "memfd" {
+			require.Contains(t, output, "operation not permitted")
+			continue
+		}
+		require.Equal(t, Exit{Code: 137, Signal: unix.SIGKILL, OOMKilled: true}, exit, "%s: %s", hog, output)
+	}
 }
 
 func TestChrootDescriptorsOnTheirWay(t *testing.T) {

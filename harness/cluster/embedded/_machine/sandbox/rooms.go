@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"sync"
+	"sync/atomic"
 
 	"rolecall.build/machine/sandbox/internal/wire"
 )
@@ -34,6 +35,7 @@ type room struct {
 	mounts    []Mount
 	memory    int64 // limits in bytes
 	disk      int64
+	sockets   atomic.Int64 // that its processes have
 }
 
 // idsOfRoom are the first process's user, that of what is executed, and one who is nobody.
@@ -148,6 +150,7 @@ func (p *rooms) enter(spec ContainerSpec) (*room, error) {
 			return nil, err
 		}
 	}
+	it.sockets.Store(0)
 	it.mounts, it.memory, it.disk = spec.Mounts, spec.Memory, p.disk(spec)
 	return it, it.clean()
 }
@@ -209,6 +212,9 @@ func (p *rooms) disk(spec ContainerSpec) int64 {
 		if v.SizeLimit <= 0 {
 			limit += defaultVolume
 		}
+	}
+	if whole := p.pod.spec.Disk; whole > 0 {
+		limit = min(limit, whole)
 	}
 	return limit
 }

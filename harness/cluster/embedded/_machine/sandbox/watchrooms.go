@@ -2,90 +2,145 @@ package sandbox
 
 import (
 	"fmt"
-	"io/fs"
+	"maps"
 	"os"
-	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
-	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
 )
 
-// How often the rooms' memory and disk use is measured.
+// How often the rooms' memory and files are measured.
 const (
 	memoryInterval = 50 * time.Millisecond
-	diskInterval   = time.Second
+	filesInterval  = 200 * time.Millisecond
 )
+
+// Sockets of a room that are not counted as memory, and what each of the others may hold in its buffers, in bytes: their real use shows nowhere.
+const (
+	freeSockets  = 64
+	socketMemory = 208 << 10
+)
+
+// patience is how long after a process was killed for its memory another makes it the whole container's end.
+const patience = time.Second
 
 // watchRooms keeps the rooms of all pods within their limits, and kills what runs as a user of rooms that are no more, until stop is closed.
 func (r *Runtime) watchRooms(stop <-chan struct{}) {
-	memory, disk := time.NewTicker(memoryInterval), time.NewTicker(diskInterval)
-	defer memory.Stop()
-	defer disk.Stop()
-	grown := growth{folder: r.Dir}
+	go watchFiles(r, stop)
+	w := &memoryWatch{runtime: r, killed: map[int]time.Time{}, last: map[*room]time.Time{}}
+	ticker := time.NewTicker(memoryInterval)
+	defer ticker.Stop()
 	for {
 		select {
 		case <-stop:
 			return
-		case <-memory.C:
-			r.watchMemory()
-		case <-disk.C:
-			if grown.much() {
-				r.watchDisk()
-			}
+		case now := <-ticker.C:
+			w.measure(now)
 		}
 	}
 }
 
-// resident is one process's memory.
+// resident is a process's memory.
 type resident struct {
-	pid   int
-	bytes int64
+	pid, user int
+	bytes     int64
+	room      *room
 }
 
-// watchMemory kills the greediest process of a container, or of a pod, that is over its limit.
-func (r *Runtime) watchMemory() {
-	used := r.residents()
-	pods := map[*Pod][]resident{}
-	for user, processes := range used {
-		p, room := r.roomOf(user)
+// memoryWatch kills the processes of a container, or of a pod, that use most, until the rest is within the limit; the whole container if others come
+// in their place.
+type memoryWatch struct {
+	runtime *Runtime
+	killed  map[int]time.Time // by PID: a process that is killed is not gone yet
+	last    map[*room]time.Time
+}
+
+func (w *memoryWatch) measure(now time.Time) {
+	maps.DeleteFunc(w.killed, func(_ int, at time.Time) bool { return now.Sub(at) > patience })
+	maps.DeleteFunc(w.last, func(_ *room, at time.Time) bool { return now.Sub(at) > patience })
+	type use struct {
+		processes []resident
+		buffers   int64
+	}
+	pods := map[*Pod]use{}
+	for user, processes := range w.runtime.residents() {
+		p, room := w.runtime.roomOf(user)
 		if p == nil {
 			for _, process := range processes {
-				_ = unix.Kill(process.pid, unix.SIGKILL) // its agent was killed, and it is the only trace of that
+				w.runtime.kill(process) // its agent was killed, and it is the only trace of that
 			}
 			continue
 		}
-		pods[p] = append(pods[p], processes...)
-		p.rooms.enforce(room, processes, room.memory)
+		processes = slices.DeleteFunc(processes, func(process resident) bool { return !w.killed[process.pid].IsZero() })
+		for i := range processes {
+			processes[i].room = room
+		}
+		buffers := max(room.sockets.Load()-freeSockets, 0) * socketMemory
+		all := pods[p]
+		pods[p] = use{append(all.processes, processes...), all.buffers + buffers}
+		w.enforce(now, p, processes, buffers, room.memory)
 	}
-	for p, processes := range pods {
-		p.rooms.enforce(nil, processes, p.spec.Memory)
+	for p, all := range pods {
+		w.enforce(now, p, all.processes, all.buffers, p.spec.Memory)
 	}
 }
 
-// enforce kills one process if together they use more than the limit. Pages that they share count for each.
-func (p *rooms) enforce(room *room, processes []resident, limit int64) {
-	var sum int64
-	greediest := resident{}
+// enforce kills if the processes and their sockets use more than the limit. Pages that processes share count for each.
+func (w *memoryWatch) enforce(now time.Time, p *Pod, processes []resident, buffers, limit int64) {
+	sum := buffers
 	for _, process := range processes {
 		sum += process.bytes
-		if process.bytes > greediest.bytes {
-			greediest = process
-		}
 	}
 	if limit <= 0 || sum <= limit {
 		return
 	}
+	slices.SortFunc(processes, func(a, b resident) int { return int(b.bytes - a.bytes) })
+	for _, process := range processes {
+		if sum <= limit {
+			return
+		}
+		sum -= process.bytes
+		_, again := w.last[process.room]
+		w.killed[process.pid], w.last[process.room] = now, now
+		p.rooms.overLimit(process.room)
+		if again || buffers > limit {
+			p.rooms.end(process.room)
+		}
+		w.runtime.kill(process)
+	}
+}
+
+// overLimit has the room's container reported as one that was killed for its memory.
+func (p *rooms) overLimit(room *room) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for _, each := range p.all {
-		if (each == room || room == nil) && each.agent != nil {
-			each.agent.overLimit.Store(true)
-		}
+	if room.agent != nil {
+		room.agent.overLimit.Store(true)
 	}
-	_ = unix.Kill(greediest.pid, unix.SIGKILL) // it may have ended
+}
+
+// end kills all that runs in a room: its agent kills the rest when the first process ends. It does not wait.
+func (p *rooms) end(room *room) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if process := room.process; process != nil {
+		go func() { _ = process.Signal(unix.SIGKILL) }() // it may have ended
+	}
+}
+
+// kill kills a process by a handle of it, unless its PID is another's by now.
+func (r *Runtime) kill(process resident) {
+	handle, err := os.FindProcess(process.pid)
+	if err != nil {
+		return
+	}
+	defer func() { _ = handle.Release() }()
+	if user, _ := statusOf(process.pid); user == process.user {
+		_ = handle.Kill() // it may have ended
+	}
 }
 
 // roomOf finds a room by the first of its users.
@@ -119,14 +174,14 @@ func (r *Runtime) residents() map[int][]resident {
 		}
 		user, bytes := statusOf(pid)
 		if user >= first && user < first+rangeSize {
-			user -= (user - first) % idsOfRoom
-			used[user] = append(used[user], resident{pid, bytes})
+			room := user - (user-first)%idsOfRoom
+			used[room] = append(used[room], resident{pid: pid, user: user, bytes: bytes})
 		}
 	}
 	return used
 }
 
-// statusOf reads a process's real user and resident memory.
+// statusOf reads a process's real user and its memory, with what the kernel needs to know where that is (proc_pid_status(5)).
 func statusOf(pid int) (user int, bytes int64) {
 	user = -1
 	for line := range strings.Lines(setting(fmt.Sprintf("/proc/%d/status", pid))) {
@@ -138,74 +193,10 @@ func statusOf(pid int) (user int, bytes int64) {
 		switch name {
 		case "Uid":
 			user, _ = strconv.Atoi(values[0])
-		case "VmRSS":
+		case "VmRSS", "VmPTE":
 			kibibytes, _ := strconv.ParseInt(values[0], 10, 64)
-			return user, kibibytes << 10
+			bytes += kibibytes << 10
 		}
 	}
-	return user, 0
-}
-
-// growth tells when a folder's file system has filled so much that it is worthwhile to measure what is in the folder.
-type growth struct {
-	folder string
-	used   int64
-}
-
-const muchGrowth = 8 << 20
-
-func (g *growth) much() bool {
-	var about unix.Statfs_t
-	if err := unix.Statfs(g.folder, &about); err != nil {
-		return true
-	}
-	used := int64(about.Blocks-about.Bfree) * about.Bsize
-	if used < g.used {
-		g.used = used
-	}
-	if used-g.used < muchGrowth {
-		return false
-	}
-	g.used = used
-	return true
-}
-
-// watchDisk kills the processes of a container that has written too much.
-func (r *Runtime) watchDisk() {
-	r.mu.Lock()
-	users := make([]int, 0, len(r.owners))
-	for user := range r.owners {
-		users = append(users, user)
-	}
-	r.mu.Unlock()
-	for _, user := range users {
-		p, room := r.roomOf(user)
-		if room == nil || diskUse(room.folder, user) <= room.disk {
-			continue
-		}
-		p.rooms.mu.Lock()
-		process := room.process
-		p.rooms.mu.Unlock()
-		if process != nil {
-			_ = process.Signal(unix.SIGKILL) // and its agent kills the rest
-		}
-	}
-}
-
-// diskUse is what a room's users own, in bytes. Files of the image are not theirs where they cannot write.
-func diskUse(folder string, user int) (bytes int64) {
-	_ = filepath.WalkDir(folder, func(_ string, entry fs.DirEntry, err error) error {
-		if err != nil {
-			return nil // it was removed meanwhile
-		}
-		about, err := entry.Info()
-		if err != nil {
-			return nil
-		}
-		if there, ok := about.Sys().(*syscall.Stat_t); ok && int(there.Uid) >= user && int(there.Uid) < user+idsOfRoom {
-			bytes += there.Blocks * 512
-		}
-		return nil
-	})
-	return bytes
+	return user, bytes
 }

@@ -115,6 +115,8 @@ var commands = map[string]func(a, b string) error{
 	"orphan":    func(marker, _ string) error { return spawn(nil, "sleep", marker) },
 	"calls":     calls,
 	"respawn":   respawn,
+	"unlinked":  unlinked,
+	"touch":     touch,
 	"stopper":   stopper,
 	"traced":    traced,
 	"nested":    nested,
@@ -157,10 +159,13 @@ func rounds(file string) error {
 	return nil
 }
 
+// program is this one in the tests' image. Not every container has a /proc to find it by.
+const program = "/bin/probe"
+
 var standard = []*os.File{os.Stdin, os.Stdout, os.Stderr}
 
 func self(files []*os.File, arguments ...string) (*os.Process, error) {
-	return os.StartProcess("/proc/self/exe", append([]string{"probe"}, arguments...), &os.ProcAttr{Files: files})
+	return os.StartProcess(program, append([]string{"probe"}, arguments...), &os.ProcAttr{Files: files})
 }
 
 // child waits for one and reports as a shell does.

@@ -53,7 +53,7 @@ func hold(size, _ string) error {
 
 // nested does so in a PID namespace of its own.
 func nested(size, _ string) error {
-	process, err := os.StartProcess("/proc/self/exe", []string{"probe", "hold", size}, &os.ProcAttr{
+	process, err := os.StartProcess(program, []string{"probe", "hold", size}, &os.ProcAttr{
 		Files: standard, Sys: &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWPID},
 	})
 	if err != nil {
@@ -107,8 +107,8 @@ func tables(size, _ string) error {
 		}
 		time.Sleep(time.Millisecond + time.Duration(sum))
 	}
+	time.Sleep(2 * time.Second)
 	fmt.Println("had", mebibytes)
-	time.Sleep(200 * time.Millisecond)
 	return nil
 }
 
@@ -131,7 +131,55 @@ func buffers(count, _ string) error {
 		}
 		time.Sleep(time.Millisecond)
 	}
+	time.Sleep(2 * time.Second)
 	fmt.Println("had", len(all))
-	time.Sleep(200 * time.Millisecond)
+	return nil
+}
+
+// unlinked writes 20 files of 32 MiB, none of which is in a folder any more, and keeps them open, or mapped alone.
+func unlinked(way, _ string) error {
+	block := make([]byte, 32<<20)
+	var kept []any
+	for range 20 {
+		file, err := os.Create("/tmp/unlinked")
+		if err != nil {
+			return err
+		}
+		if err := os.Remove("/tmp/unlinked"); err != nil {
+			return err
+		}
+		if _, err := file.Write(block); err != nil {
+			return err
+		}
+		if way == "mapped" {
+			memory, err := syscall.Mmap(int(file.Fd()), 0, len(block), syscall.PROT_READ, syscall.MAP_SHARED)
+			if err != nil {
+				return err
+			}
+			kept = append(kept, memory)
+			if err := file.Close(); err != nil {
+				return err
+			}
+		} else {
+			kept = append(kept, file)
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	time.Sleep(2 * time.Second)
+	fmt.Println("kept", len(kept))
+	return nil
+}
+
+// touch makes empty files without end.
+func touch(folder, _ string) error {
+	for i := 0; i < 1<<20; i++ {
+		file, err := os.Create(fmt.Sprintf("%s/%d", folder, i))
+		if err != nil {
+			return err
+		}
+		if err := file.Close(); err != nil {
+			return err
+		}
+	}
 	return nil
 }
