@@ -81,11 +81,16 @@ func (r *Runtime) chrootSupport(reason error) *Support {
 // weakerChroot says what MappingChroot does not give.
 func weakerChroot() string {
 	text := "pods are chroots with users of their own, not namespaces: they have no /proc, and see this machine's host name and its network"
-	version, _, errno := unix.Syscall(unix.SYS_LANDLOCK_CREATE_RULESET, 0, 0, unix.LANDLOCK_CREATE_RULESET_VERSION)
-	if errno != 0 || version < 4 {
-		return text + ", on which they can connect to anything and listen, since this kernel has no Landlock 4 (Linux 6.7)"
+	if !restrictsNetwork() {
+		return text + ", on which they can connect to anything, since this kernel has no Landlock 4 (Linux 6.7)"
 	}
 	return text + ", on which they can connect to ports 443 and 53 and send any datagram"
+}
+
+// restrictsNetwork reports whether Landlock can keep pods from connecting and listening.
+func restrictsNetwork() bool {
+	version, _, errno := unix.Syscall(unix.SYS_LANDLOCK_CREATE_RULESET, 0, 0, unix.LANDLOCK_CREATE_RULESET_VERSION)
+	return errno == 0 && version >= 4
 }
 
 // OwnServices is the range of the cluster's services where pods have a network of their own.

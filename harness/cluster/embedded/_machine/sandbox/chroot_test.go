@@ -66,7 +66,7 @@ func TestAsContainersRoot(t *testing.T) {
 	if os.Geteuid() != 0 || restricted {
 		t.Skip("it needs root")
 	}
-	command := exec.Command(os.Args[0], "-test.v", "-test.timeout=40s", "-test.run=Chroot")
+	command := exec.Command(os.Args[0], "-test.v", "-test.timeout=3m", "-test.run=Chroot")
 	command.Env = append(os.Environ(), "SANDBOX_TEST_RESTRICTED=1", "SANDBOX_TEST_BUILT="+built)
 	output, err := command.CombinedOutput()
 	require.NoError(t, err, "%s", output)
@@ -95,7 +95,7 @@ func TestInDocker(t *testing.T) {
 	for _, options := range [][]string{{}, {"--security-opt", "seccomp=unconfined"}} {
 		arguments := append([]string{"run", "--rm", "-v", program + ":/test:ro", "-v", built + ":/built:ro"}, options...)
 		arguments = append(arguments, "-e", "SANDBOX_TEST_RESTRICTED=2", "-e", "SANDBOX_TEST_BUILT=/built", "-e", "TMPDIR=/rooms",
-			image, "/test", "-test.v", "-test.timeout=40s", "-test.run=Chroot")
+			image, "/test", "-test.v", "-test.timeout=3m", "-test.run=Chroot")
 		output, err := docker(nil, arguments...)
 		require.NoError(t, err, "%s: %s", options, output)
 		t.Logf("%s: %s", options, output)
@@ -330,6 +330,36 @@ func TestChrootMemoryInOtherForms(t *testing.T) {
 		}
 		require.Equal(t, Exit{Code: 137, Signal: unix.SIGKILL, OOMKilled: true}, exit, "%s: %s", hog, output)
 	}
+}
+
+// TestChrootFolderOfTheMachine hands a container what another could hand it: a descriptor of a folder outside its root.
+func TestChrootFolderOfTheMachine(t *testing.T) {
+	r := chrootRuntime(t)
+	outside := t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(outside, "secret"), []byte("x"), 0o644))
+	require.NoError(t, os.Chmod(outside, 0o755)) // what it is in does not matter to a descriptor
+	folder, err := os.Open(outside)
+	require.NoError(t, err)
+	defer folder.Close()
+	spec := command("outside", "secret")
+	spec.Stdin = folder
+	output, exit := runs(t, newPod(t, r), spec)
+	require.Equal(t, 1, exit.Code)
+	require.Contains(t, output, "permission denied")
+
+	about, err := os.Stat(r.Dir)
+	require.NoError(t, err)
+	require.Equal(t, os.FileMode(0o700), about.Mode().Perm(), "without Landlock this alone keeps containers from each other's files")
+}
+
+// TestChrootAbstractSockets has one container listen and another connect.
+func TestChrootAbstractSockets(t *testing.T) {
+	r := chrootRuntime(t)
+	name := fmt.Sprintf("@rolecall-test-%d", os.Getpid())
+	begins(t, newPod(t, r), command("serve-unix", name))
+	output, exit := runs(t, newPod(t, r), command("dial-unix", name))
+	require.Equal(t, 1, exit.Code)
+	require.Contains(t, output, "operation not permitted")
 }
 
 func TestChrootDescriptorsOnTheirWay(t *testing.T) {

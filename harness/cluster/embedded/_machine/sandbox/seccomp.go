@@ -217,8 +217,13 @@ func withoutCgroup() map[string][]specs.LinuxSyscall {
 
 // withoutNamespaces refuses also what pods that share the machine's network and IPC would share: POSIX's message queues; protocols that Landlock's rules do not know, and the way to connect by sending that they do not see
 // (https://github.com/landlock-lsm/linux/issues/41).
-func withoutNamespaces() map[string][]specs.LinuxSyscall {
+// Where Landlock does not keep a pod from listening either, no address of the Internet's families can be bound: they are longer than those of netlink,
+// which programs bind to look for their own. A pod could otherwise take addresses that other machines reserve.
+func withoutNamespaces(landlock bool) map[string][]specs.LinuxSyscall {
 	rules := withoutCgroup()
+	if !landlock {
+		rules["bind"] = []specs.LinuxSyscall{allowIf(specs.LinuxSeccompArg{Index: 2, Value: unix.SizeofSockaddrNetlink + 1, Op: specs.OpLessThan})}
+	}
 	for _, name := range []string{"mq_open", "mq_unlink"} {
 		rules[name] = nil
 	}

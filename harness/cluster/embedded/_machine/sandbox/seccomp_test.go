@@ -14,7 +14,8 @@ import (
 // TestFilters runs the filters on calls, without making them.
 func TestFilters(t *testing.T) {
 	const allowed, missing, admin = uint32(unix.SECCOMP_RET_ALLOW), notImplemented, "SYS_ADMIN"
-	usual, watched, shared := &filters{}, &filters{stricter: withoutCgroup()}, &filters{stricter: withoutNamespaces()}
+	usual, watched, shared := &filters{}, &filters{stricter: withoutCgroup()}, &filters{stricter: withoutNamespaces(true)}
+	unrestricted := &filters{stricter: withoutNamespaces(false)}
 	for _, try := range []struct {
 		filters      *filters
 		capabilities []string
@@ -56,6 +57,11 @@ func TestFilters(t *testing.T) {
 		{shared, nil, "sendto", []uint64{3, 0, 0, unix.MSG_FASTOPEN | unix.MSG_NOSIGNAL}, notPermitted},
 		{shared, nil, "sendmsg", []uint64{3, 0, unix.MSG_FASTOPEN}, notPermitted},
 		{shared, nil, "sendmmsg", []uint64{3, 0, 1, 1<<32 | unix.MSG_FASTOPEN}, notPermitted},
+		{shared, nil, "bind", []uint64{3, 0, unix.SizeofSockaddrInet4}, allowed},
+		{unrestricted, nil, "bind", []uint64{3, 0, unix.SizeofSockaddrInet4}, notPermitted},
+		{unrestricted, nil, "bind", []uint64{3, 0, 128}, notPermitted},
+		{unrestricted, nil, "bind", []uint64{3, 0, 1<<32 | unix.SizeofSockaddrNetlink}, notPermitted},
+		{unrestricted, nil, "bind", []uint64{3, 0, unix.SizeofSockaddrNetlink}, allowed},
 		{usual, nil, "sendto", []uint64{3, 0, 0, unix.MSG_FASTOPEN}, allowed},
 	} {
 		machine, err := arch.GetInfo("")

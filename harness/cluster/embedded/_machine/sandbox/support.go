@@ -60,7 +60,7 @@ func (r *Runtime) Support(ctx context.Context) (Support, error) {
 	}
 	if mapping == MappingChroot {
 		r.support = r.chrootSupport(reason)
-		r.filters.stricter = withoutNamespaces()
+		r.filters.stricter = withoutNamespaces(restrictsNetwork())
 		return *r.support, nil
 	}
 	support := Support{Mapping: mapping, Memory: LimitWatch, PIDs: LimitRlimit, CPU: LimitNone}
@@ -88,11 +88,7 @@ func (r *Runtime) Support(ctx context.Context) (Support, error) {
 
 // tryMappings returns the first that works. With MappingChroot comes why no other does.
 func (r *Runtime) tryMappings(ctx context.Context) (mapping Mapping, reason, err error) {
-	mappings := []Mapping{MappingSingle}
-	if os.Geteuid() == 0 {
-		mappings = []Mapping{MappingRange, MappingSingle}
-	}
-	for _, mapping := range mappings {
+	for _, mapping := range mappings(os.Geteuid(), setting("/proc/self/uid_map")) {
 		if reason = r.try(ctx, mapping, nil); reason == nil {
 			return mapping, nil, nil
 		}
@@ -105,6 +101,19 @@ func (r *Runtime) tryMappings(ctx context.Context) (mapping Mapping, reason, err
 		return "", nil, fmt.Errorf("%w; nor can pods be chroots here: %w", reason, err)
 	}
 	return MappingChroot, reason, nil
+}
+
+// mappings are those to try for a user, in a user namespace with this map (user_namespaces(7)). Where there is but one id, a container's root is the
+// user itself: the machine's root is not given away so, because much of the kernel's is root's without any capability.
+func mappings(user int, idMap string) []Mapping {
+	const machine = "0 0 4294967295"
+	switch {
+	case user != 0:
+		return []Mapping{MappingSingle}
+	case strings.Join(strings.Fields(idMap), " ") == machine:
+		return []Mapping{MappingRange}
+	}
+	return []Mapping{MappingRange, MappingSingle}
 }
 
 // try starts a pod and ends it.

@@ -37,3 +37,9 @@ func TestImage(t *testing.T) {
 	_, err = r.Image("other")
 	require.ErrorIs(t, err, ErrNoImage)
 }
+
+func TestTheMachinesRootIsNoContainers(t *testing.T) {
+	require.Equal(t, []Mapping{MappingSingle}, mappings(1000, "         0          0 4294967295"))
+	require.Equal(t, []Mapping{MappingRange}, mappings(0, "         0          0 4294967295"))
+	require.Equal(t, []Mapping{MappingRange, MappingSingle}, mappings(0, "         0       1000          1\n         1     100000      65536"))
+}

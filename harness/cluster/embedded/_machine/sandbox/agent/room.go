@@ -36,9 +36,6 @@ func (p *pod) moveIn(boot wire.Boot) (err error) {
 	if r.volumes, err = unix.Open(path.Join(r.Folder, "volumes"), folder, 0); err != nil {
 		return fmt.Errorf("opening the room's volumes: %w", err)
 	}
-	if r.landlock, err = networkRules(); err != nil {
-		return err
-	}
 	// Orphans come to the agent, which waits for them.
 	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
 		return fmt.Errorf("becoming the parent of orphans: %w", err)
@@ -51,6 +48,9 @@ func (p *pod) moveIn(boot wire.Boot) (err error) {
 	}
 	if err := unix.Chdir("/"); err != nil {
 		return fmt.Errorf("entering the room: %w", err)
+	}
+	if r.landlock, err = landlockRules(); err != nil {
+		return err
 	}
 	go serveForks(r.forks)
 	p.boot, p.room = boot, r

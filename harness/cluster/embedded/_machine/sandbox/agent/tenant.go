@@ -61,7 +61,7 @@ func (p *program) becomeTenant(r *room, user int, pids int64, seccomp []byte) {
 	p.add("setting no_new_privs", 0, unix.SYS_PRCTL, unix.PR_SET_NO_NEW_PRIVS, 1)
 	p.add("ending with the agent", 0, unix.SYS_PRCTL, unix.PR_SET_PDEATHSIG, uintptr(unix.SIGKILL))
 	if r.landlock >= 0 {
-		p.add("restricting the network", 0, unix.SYS_LANDLOCK_RESTRICT_SELF, uintptr(r.landlock), 0)
+		p.add("restricting files and network", 0, unix.SYS_LANDLOCK_RESTRICT_SELF, uintptr(r.landlock), 0)
 	}
 	p.filter(seccomp)
 }

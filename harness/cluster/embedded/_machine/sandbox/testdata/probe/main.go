@@ -110,6 +110,23 @@ var commands = map[string]func(a, b string) error{
 	"serve":     serve,
 	"dial":      dial,
 	"fast-open": fastOpen,
+	"outside": func(file, _ string) error {
+		if err := syscall.Fchdir(0); err != nil {
+			return err
+		}
+		content, err := os.ReadFile(file)
+		fmt.Print(string(content))
+		return err
+	},
+	"serve-unix": func(name, _ string) error {
+		listener, err := net.Listen("unix", name)
+		if err == nil {
+			fmt.Println("ready")
+			_, err = listener.Accept()
+		}
+		return err
+	},
+	"dial-unix": func(name, _ string) error { _, err := net.Dial("unix", name); return err },
 	"send":      send,
 	"terminal":  terminal,
 	"orphan":    func(marker, _ string) error { return spawn(nil, "sleep", marker) },

@@ -136,9 +136,9 @@ func buffers(count, _ string) error {
 	return nil
 }
 
-// unlinked writes 20 files of 32 MiB, none of which is in a folder any more, and keeps them open, or mapped alone.
+// unlinked writes 20 files of 16 MiB, none of which is in a folder any more, and keeps them open, or mapped alone.
 func unlinked(way, _ string) error {
-	block := make([]byte, 32<<20)
+	block := make([]byte, 16<<20)
 	var kept []any
 	for range 20 {
 		file, err := os.Create("/tmp/unlinked")
