@@ -10,6 +10,7 @@ import (
 // a machine without namespaces, where podDisk limits them.
 const (
 	podPIDs       = 256 // processes and threads
+	podContainers = 64  // each takes descriptors of the machine's
 	leastMemory   = 512 << 20
 	mostMemory    = 1 << 30
 	podDisk       = 512 << 20

@@ -1,6 +1,7 @@
 package node
 
 import (
+	"fmt"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -57,4 +58,15 @@ func TestPodMemory(t *testing.T) {
 		}))
 		require.Equal(t, try.want, memory, try)
 	}
+}
+
+func TestPodsOfManyContainers(t *testing.T) {
+	pod := labPod(func(p *corev1.Pod) {
+		for i := range podContainers {
+			p.Spec.Containers = append(p.Spec.Containers, corev1.Container{Name: fmt.Sprint("c", i), Image: labImage})
+		}
+	})
+	require.Equal(t, "this node cannot give a pod 65 containers (at most 64)"+kindCan, refused(pod).message)
+	pod.Spec.Containers = pod.Spec.Containers[1:]
+	require.Nil(t, refused(pod))
 }

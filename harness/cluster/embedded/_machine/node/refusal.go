@@ -107,7 +107,11 @@ func refusedVolume(pod *corev1.Pod) string {
 }
 
 func refusedContainer(pod *corev1.Pod) string {
-	for _, c := range slices.Concat(pod.Spec.InitContainers, pod.Spec.Containers) {
+	all := slices.Concat(pod.Spec.InitContainers, pod.Spec.Containers)
+	if len(all) > podContainers {
+		return fmt.Sprintf("%d containers (at most %d)", len(all), podContainers)
+	}
+	for _, c := range all {
 		if len(c.VolumeDevices) > 0 {
 			return fmt.Sprintf("a block device (container %s, volumeDevices)", c.Name)
 		}
