@@ -29,7 +29,8 @@ const (
 const (
 	LimitCgroup1 = "cgroup v1"
 	LimitCgroup2 = "cgroup v2"
-	// LimitWatch measures the containers' memory 20 times a second and kills the greediest process of one over its limit.
+	// LimitWatch measures the containers' memory 20 times a second. Of one over its limit it kills the greediest processes, and the whole container if
+	// others come in their place.
 	LimitWatch = "watch"
 	// LimitRlimit is RLIMIT_NPROC, counted for each user of a pod.
 	LimitRlimit = "rlimit"
