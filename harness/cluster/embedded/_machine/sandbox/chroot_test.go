@@ -362,6 +362,8 @@ func TestChrootAbstractSockets(t *testing.T) {
 	require.Contains(t, output, "operation not permitted")
 }
 
+func TestChrootManyForkBombs(t *testing.T) { manyForkBombs(t, chrootRuntime(t)) }
+
 func TestChrootDescriptorsOnTheirWay(t *testing.T) {
 	r := chrootRuntime(t)
 	descriptorsOnTheirWay(t, newPod(t, r), newPod(t, r))

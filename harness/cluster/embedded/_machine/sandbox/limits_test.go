@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
@@ -44,6 +46,43 @@ func TestAForkBombStops(t *testing.T) {
 	output, exit := runs(t, other, command("echo", "unharmed"))
 	require.Equal(t, "unharmed\n", output)
 	require.Equal(t, Exit{}, exit)
+}
+
+// TestManyForkBombs has each container of a pod start as many processes as it can.
+func TestManyForkBombs(t *testing.T) { manyForkBombs(t, newRuntime(t)) }
+
+func manyForkBombs(t *testing.T, r *Runtime) {
+	spec := podSpec()
+	spec.PIDs = 100
+	p, err := r.Start(t.Context(), spec)
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, p.Close()) })
+	marker := fmt.Sprintf("bombs-%d-%s", os.Getpid(), t.Name())
+	for i := range 8 {
+		bomb := command("bomb", marker)
+		bomb.Name = fmt.Sprint("bomb", i)
+		if _, err := p.Run(t.Context(), bomb); err != nil {
+			require.ErrorContains(t, err, "resource temporarily unavailable")
+		}
+	}
+	eventually(t, "together they have no more than one may", func() bool { return threads(t, marker) <= 100 })
+	time.Sleep(500 * time.Millisecond)
+	require.LessOrEqual(t, threads(t, marker), 100)
+}
+
+// threads counts those of the processes that have the text in their command line.
+func threads(t *testing.T, text string) int {
+	files, err := filepath.Glob("/proc/[0-9]*/cmdline")
+	require.NoError(t, err)
+	found := 0
+	for _, file := range files {
+		line, err := os.ReadFile(file)
+		if err == nil && strings.Contains(string(line), text) {
+			tasks, _ := os.ReadDir(filepath.Dir(file) + "/task")
+			found += len(tasks)
+		}
+	}
+	return found
 }
 
 // TestDescriptorsOnTheirWay queues as many as the kernel lets a container. The node's, of the same user perhaps, still get through.

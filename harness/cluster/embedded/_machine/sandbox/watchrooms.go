@@ -1,6 +1,7 @@
 package sandbox
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"os"
@@ -43,11 +44,11 @@ func (r *Runtime) watchRooms(stop <-chan struct{}) {
 	}
 }
 
-// resident is a process's memory.
+// resident is a process's memory and its threads.
 type resident struct {
-	pid, user int
-	bytes     int64
-	room      *room
+	pid, user      int
+	bytes, threads int64
+	room           *room
 }
 
 // memoryWatch kills the processes of a container, or of a pod, that use most, until the rest is within the limit; the whole container if others come
@@ -85,6 +86,20 @@ func (w *memoryWatch) measure(now time.Time) {
 	}
 	for p, all := range pods {
 		w.enforce(now, p, all.processes, all.buffers, p.spec.Memory)
+		limitThreads(p, all.processes)
+	}
+}
+
+// limitThreads ends the container that has most where a pod has more than it may. The kernel counts them for each of its users only.
+func limitThreads(p *Pod, processes []resident) {
+	var all int64
+	of := map[*room]int64{}
+	for _, process := range processes {
+		all += process.threads
+		of[process.room] += process.threads
+	}
+	if p.spec.PIDs > 0 && all > p.spec.PIDs {
+		p.rooms.end(slices.MaxFunc(slices.Collect(maps.Keys(of)), func(a, b *room) int { return cmp.Compare(of[a], of[b]) }))
 	}
 }
 
@@ -138,7 +153,7 @@ func (r *Runtime) kill(process resident) {
 		return
 	}
 	defer func() { _ = handle.Release() }()
-	if user, _ := statusOf(process.pid); user == process.user {
+	if statusOf(process.pid).user == process.user {
 		_ = handle.Kill() // it may have ended
 	}
 }
@@ -172,18 +187,18 @@ func (r *Runtime) residents() map[int][]resident {
 		if err != nil {
 			continue
 		}
-		user, bytes := statusOf(pid)
-		if user >= first && user < first+rangeSize {
+		process := statusOf(pid)
+		if user := process.user; user >= first && user < first+rangeSize {
 			room := user - (user-first)%idsOfRoom
-			used[room] = append(used[room], resident{pid: pid, user: user, bytes: bytes})
+			used[room] = append(used[room], process)
 		}
 	}
 	return used
 }
 
-// statusOf reads a process's real user and its memory, with what the kernel needs to know where that is (proc_pid_status(5)).
-func statusOf(pid int) (user int, bytes int64) {
-	user = -1
+// statusOf reads a process's real user, its threads and its memory, with what the kernel needs to know where that is (proc_pid_status(5)).
+func statusOf(pid int) resident {
+	process := resident{pid: pid, user: -1}
 	for line := range strings.Lines(setting(fmt.Sprintf("/proc/%d/status", pid))) {
 		name, rest, _ := strings.Cut(line, ":")
 		values := strings.Fields(rest)
@@ -192,11 +207,13 @@ func statusOf(pid int) (user int, bytes int64) {
 		}
 		switch name {
 		case "Uid":
-			user, _ = strconv.Atoi(values[0])
+			process.user, _ = strconv.Atoi(values[0])
+		case "Threads":
+			process.threads, _ = strconv.ParseInt(values[0], 10, 64)
 		case "VmRSS", "VmPTE":
 			kibibytes, _ := strconv.ParseInt(values[0], 10, 64)
-			bytes += kibibytes << 10
+			process.bytes += kibibytes << 10
 		}
 	}
-	return user, bytes
+	return process
 }

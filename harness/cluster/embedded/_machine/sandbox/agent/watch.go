@@ -31,11 +31,11 @@ type watch struct {
 	last   map[*container]time.Time
 }
 
-// usage is a process's use of memory, in bytes.
+// usage is a process's use of memory, in bytes, and its threads.
 type usage struct {
-	pid       int
-	bytes     int64
-	container *container
+	pid            int
+	bytes, threads int64
+	container      *container
 }
 
 func (p *pod) watch() {
@@ -64,6 +64,26 @@ func (w *watch) measure(now time.Time) {
 		w.enforce(now, processes, files[c], c.spec.Memory)
 	}
 	w.enforce(now, all, whole, w.pod.boot.Memory)
+	w.limitThreads(now, of)
+}
+
+// limitThreads ends the container that has most where a pod has more than it may. The kernel counts them for each user of each container only.
+func (w *watch) limitThreads(now time.Time, of map[*container][]usage) {
+	var all, most int64
+	var largest *container
+	for c, processes := range of {
+		var count int64
+		for _, process := range processes {
+			count += process.threads
+		}
+		all += count
+		if count > most {
+			most, largest = count, c
+		}
+	}
+	if limit := w.pod.boot.PIDs; limit > 0 && all > limit {
+		w.kill(now, of[largest][0], true)
+	}
 }
 
 // containers are those that run, by their PID namespaces, and what each has in files outside volumes.
@@ -128,7 +148,8 @@ func (w *watch) processes() (all []usage) {
 			continue
 		}
 		if c := containerOf(pid, w.spaces); c != nil {
-			all = append(all, usage{pid, memory(pid), c})
+			status := status(pid)
+			all = append(all, usage{pid, status["VmRSS:"] + status["VmPTE:"], status["Threads:"], c})
 		}
 	}
 	return all
@@ -203,32 +224,31 @@ func total(processes []usage) int64 {
 	return sum
 }
 
-// memory is what a process has, with what the kernel needs to know where that is (proc_pid_status(5)).
-func memory(pid int) int64 {
-	return lines(fmt.Sprintf("/proc/%d/status", pid), "VmRSS:", "VmPTE:")
-}
+// status is what the kernel says of a process: its memory, VmRSS, what it needs to know where that is, VmPTE, and Threads (proc_pid_status(5)).
+func status(pid int) map[string]int64 { return numbers(fmt.Sprintf("/proc/%d/status", pid)) }
 
 // proportional counts pages that processes share once for all of them.
 func proportional(process usage) int64 {
-	share := lines(fmt.Sprintf("/proc/%d/smaps_rollup", process.pid), "Pss:")
-	return share + lines(fmt.Sprintf("/proc/%d/status", process.pid), "VmPTE:")
+	return numbers(fmt.Sprintf("/proc/%d/smaps_rollup", process.pid))["Pss:"] + status(process.pid)["VmPTE:"]
 }
 
-// lines sums lines of a file under /proc, which are in KiB.
-func lines(file string, names ...string) (sum int64) {
-	data, err := os.ReadFile(file)
-	if err != nil {
-		return 0
-	}
+// numbers are those lines of a file under /proc that hold one; KiB are turned into bytes.
+func numbers(file string) map[string]int64 {
+	data, _ := os.ReadFile(file) // none: the process ended
+	all := map[string]int64{}
 	for line := range bytes.Lines(data) {
 		fields := bytes.Fields(line)
-		if len(fields) < 2 || !slices.Contains(names, string(fields[0])) {
+		if len(fields) < 2 {
 			continue
 		}
-		kibibytes, err := strconv.ParseInt(string(fields[1]), 10, 64)
-		if err == nil {
-			sum += kibibytes << 10
+		number, err := strconv.ParseInt(string(fields[1]), 10, 64)
+		if err != nil {
+			continue
 		}
+		if len(fields) == 3 && string(fields[2]) == "kB" {
+			number <<= 10
+		}
+		all[string(fields[0])] = number
 	}
-	return sum
+	return all
 }

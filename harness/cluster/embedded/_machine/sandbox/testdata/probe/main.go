@@ -229,9 +229,9 @@ func hog(size, _ string) error {
 }
 
 // bomb starts processes until it cannot, and says how many there were.
-func bomb(string, string) error {
+func bomb(marker, _ string) error {
 	for count := 0; count < 5000; count++ {
-		if err := spawn(standard, "sleep"); err != nil {
+		if err := spawn(standard, "sleep", marker); err != nil {
 			fmt.Println("stopped after", count)
 			time.Sleep(time.Hour)
 		}
