@@ -153,31 +153,56 @@ func TestHostileProgramsHarmNobodyElse(t *testing.T) {
 	}
 }
 
+// TestPodsAreConfinedWithoutAsking runs a pod that asks for no security at all.
+// What it then cannot do prints nothing.
+func TestPodsAreConfinedWithoutAsking(t *testing.T) {
+	b := bed(t)
+	b.hostile(t, func(h hostile) {
+		log := h.podLog(t, corev1.PodSpec{
+			RestartPolicy: corev1.RestartPolicyNever,
+			Containers: []corev1.Container{{
+				Name: "shell", Image: h.Image,
+				Command: []string{"sh", "-c", `
+					unshare -U true 2>/dev/null && echo "made a user namespace"
+					touch /var/run/secrets/kubernetes.io/serviceaccount/x 2>/dev/null && echo "wrote beside its token"
+					echo ended`},
+			}},
+		})
+		assert.Equal(t, "ended\n", log)
+	})
+}
+
+// podLog runs a pod to its end and returns what it printed.
+func (h hostile) podLog(t *testing.T, spec corev1.PodSpec) string {
+	t.Helper()
+	pods := h.Client.CoreV1().Pods(h.Namespaces.Home())
+	pod, err := pods.Create(t.Context(), &corev1.Pod{
+		ObjectMeta: metav1.ObjectMeta{GenerateName: "hostile-", Labels: map[string]string{check.RunLabel: h.Run}}, Spec: spec,
+	}, metav1.CreateOptions{})
+	require.NoError(t, err)
+	err = wait.PollUntilContextTimeout(t.Context(), 200*time.Millisecond, time.Minute, true, func(ctx context.Context) (bool, error) {
+		pod, err = pods.Get(ctx, pod.Name, metav1.GetOptions{})
+		return err == nil && pod.Status.Phase == corev1.PodSucceeded, err
+	})
+	require.NoError(t, err, pod.Status)
+	log, err := pods.GetLogs(pod.Name, &corev1.PodLogOptions{}).DoRaw(t.Context())
+	require.NoError(t, err)
+	return string(log)
+}
+
 // TestEmbeddedPodFillsItsOwnDiskOnly fills the root of a pod that, unlike ours,
 // may be written to. A kind node's disk is the engine's.
 func TestEmbeddedPodFillsItsOwnDiskOnly(t *testing.T) {
 	b := only(t, "embedded")
 	b.hostile(t, func(h hostile) {
-		pods := h.Client.CoreV1().Pods(h.Namespaces.Home())
-		pod, err := pods.Create(t.Context(), &corev1.Pod{
-			ObjectMeta: metav1.ObjectMeta{Name: "filler", Labels: map[string]string{check.RunLabel: h.Run}},
-			Spec: corev1.PodSpec{
-				RestartPolicy: corev1.RestartPolicyNever,
-				Containers: []corev1.Container{{
-					Name: "filler", Image: h.Image,
-					Command: []string{"sh", "-c", "for d in / /tmp /var /dev/shm /run; do dd if=/dev/zero of=$d/full bs=1M count=2000; done; du -sm / | cut -f1"},
-				}},
-			},
-		}, metav1.CreateOptions{})
-		require.NoError(t, err)
-		err = wait.PollUntilContextTimeout(t.Context(), 200*time.Millisecond, time.Minute, true, func(ctx context.Context) (bool, error) {
-			pod, err = pods.Get(ctx, "filler", metav1.GetOptions{})
-			return err == nil && pod.Status.Phase == corev1.PodSucceeded, err
+		log := h.podLog(t, corev1.PodSpec{
+			RestartPolicy: corev1.RestartPolicyNever,
+			Containers: []corev1.Container{{
+				Name: "filler", Image: h.Image,
+				Command: []string{"sh", "-c", "for d in / /tmp /var /dev/shm /run; do dd if=/dev/zero of=$d/full bs=1M count=2000; done; du -sm / | cut -f1"},
+			}},
 		})
-		require.NoError(t, err, pod.Status)
-		log, err := pods.GetLogs("filler", &corev1.PodLogOptions{}).DoRaw(t.Context())
-		require.NoError(t, err)
-		assert.Contains(t, string(log), "No space left on device")
+		assert.Contains(t, log, "No space left on device")
 	})
 	b.passes(t, 3)
 }
