@@ -8,7 +8,7 @@ import (
 	"rolecall/harness/next"
 )
 
-// Outcome is one of four words.
+// Outcome is what became of a check, a lab or a submission, in a word.
 type Outcome string
 
 // The outcomes of a check. A lab's or a whole run's is the worst of its
@@ -18,6 +18,12 @@ const (
 	Fail    Outcome = "fail"    // the learner's
 	Error   Outcome = "error"   // ours; it never costs points
 	Skipped Outcome = "skipped" // a check that it needs did not pass
+)
+
+// The outcomes of a submission of which no check was made. They are no grade.
+const (
+	NeedsReview Outcome = "needs-review"      // it cannot be graded as it is: a person must look
+	NotHandedIn Outcome = "nothing-handed-in" // there is nothing in it
 )
 
 // worse is the one of two outcomes that speaks for both.
@@ -76,10 +82,19 @@ type Result struct {
 	Notes      []string     `json:"notes,omitempty"`            // how the submission was taken; set by grading
 	Cluster    ClusterFacts `json:"cluster"`
 	Outcome    Outcome      `json:"outcome"`
+	Review     *Review      `json:"review,omitempty"` // why no check was made; set by grading
 	Points     int          `json:"points"`
 	MaxPoints  int          `json:"maxPoints"`
 	Labs       []LabResult  `json:"labs"`
 	DurationMs int64        `json:"durationMs"`
+}
+
+// Review is why a submission was not graded, for the person who looks at it and
+// for its submitter.
+type Review struct {
+	Outcome Outcome `json:"outcome"` // NeedsReview or NotHandedIn
+	Reason  string  `json:"reason"`
+	Next    string  `json:"next"` // what to do, as a sentence
 }
 
 // SchemaVersion names the format of results.json; docs/results.md describes it.
@@ -92,13 +107,16 @@ type ClusterFacts struct {
 	AuditLog   bool   `json:"auditLog"`   // whether there was evidence to judge by
 }
 
-// ExitStatus is the command's: 0 all passed, 1 not yet, 2 could not check.
+// ExitStatus is the command's: 0 all passed, 1 not yet, 2 could not check, 3 a
+// person must look.
 func (r *Result) ExitStatus() int {
 	switch r.Outcome {
 	case Pass:
 		return 0
 	case Error, "":
 		return 2
+	case NeedsReview:
+		return 3
 	}
 	return 1
 }
@@ -135,7 +153,11 @@ func NewLabResult(lab Lab, checks []CheckResult, took time.Duration) LabResult {
 	return result
 }
 
-// Sum completes a result from its labs.
+// Graded reports whether the points are a grade: something was judged, and no
+// error of ours was in the way.
+func (o Outcome) Graded() bool { return o == Pass || o == Fail || o == Skipped }
+
+// Sum completes a result from its labs and from what kept it from being graded.
 func (r *Result) Sum() {
 	r.Schema, r.DurationMs = SchemaVersion, time.Since(r.StartedAt).Milliseconds()
 	r.Outcome, r.Points, r.MaxPoints = "", 0, 0
@@ -143,5 +165,8 @@ func (r *Result) Sum() {
 		r.Outcome = worse(r.Outcome, lab.Outcome)
 		r.Points += lab.Points
 		r.MaxPoints += lab.MaxPoints
+	}
+	if r.Review != nil {
+		r.Outcome = r.Review.Outcome
 	}
 }

@@ -113,7 +113,7 @@ func (f *front) grade() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if result.Cluster.Kubernetes == "" { // no lab ran, for one reason
+			if result.Cluster.Kubernetes == "" && result.Review == nil { // no lab ran, for one reason
 				fmt.Fprintln(f.stdout, report.Explain(result.Labs[0].Checks[0]))
 			}
 			terminal.Summary(result)

@@ -162,7 +162,7 @@ The cluster
   logs DIR, clean  collect its logs; delete what was built for clusters
   doctor           say what this machine can run and what is missing
 
-Exit status: 0 all passed, 1 not yet, 2 could not check.
+Exit status: 0 all passed, 1 not yet, 2 could not check, 3 needs review.
 For a command's flags, run rolecall COMMAND --help.
 `, f.course.Title, f.course.Name)
 }

@@ -58,7 +58,7 @@ func (b Budget) run(ctx context.Context, cmd *exec.Cmd, logFile string) error {
 		return next.Errorf("look at the submission, or allow more with MEMORY=", "grading: it took %d MiB of memory, and %d MiB are allowed", used>>20, b.Memory>>20)
 	case errors.Is(ctx.Err(), context.DeadlineExceeded):
 		return next.Errorf("look at the submission, or allow more with TIME=", "grading: it took longer than %s", b.Time)
-	case err == nil, errors.As(err, &exit) && exit.ExitCode() >= 0 && exit.ExitCode() <= 2:
+	case err == nil, errors.As(err, &exit) && exit.ExitCode() >= 0 && exit.ExitCode() <= 3:
 		return nil
 	}
 	return fmt.Errorf("grading: the process ended with %w; its output is in %s", err, logFile)

@@ -42,9 +42,10 @@ type Grader struct {
 func ClusterName(name string) string { return name + "-grade" }
 
 // Grade grades a submission and writes results.json, the formats and the
-// evidence into out. Whatever kept it from being judged becomes the outcome
-// error of every check, so that a result is always written; only an
-// interruption, or an out that cannot be written to, is an error.
+// evidence into out. What cannot be graded as it is needs review. What else kept
+// it from being judged becomes the outcome error of every check, so that a
+// result is always written; only an interruption, or an out that cannot be
+// written to, is an error.
 func (g *Grader) Grade(ctx context.Context, from, out string) (*harness.Result, error) {
 	name := filepath.Base(from)
 	if err := os.Remove(filepath.Join(out, report.ResultsFile)); err != nil && !errors.Is(err, fs.ErrNotExist) { // an older one is not of this evidence
@@ -65,7 +66,8 @@ func (g *Grader) Grade(ctx context.Context, from, out string) (*harness.Result, 
 	case ctx.Err() != nil:
 		return nil, next.Errorf("run the same command again", "grading %s: %w", report.OneLine(name, 100), harness.ErrInterrupted)
 	case refused:
-		result.Labs, left = Refused(g.Labs, refusal), nil
+		result.Labs, result.Review = Unread(g.Labs, refusal)
+		left = nil
 	default:
 		result.Labs, left = Unjudged(g.Labs, left), nil
 	}

@@ -79,9 +79,9 @@ func submission(t *testing.T) string {
 	return dir
 }
 
-// TestRefusedIsTheirs: what cannot be taken in fails every check, and no
-// cluster is made for it.
-func TestRefusedIsTheirs(t *testing.T) {
+// TestNeedsReview: what cannot be graded as it is is neither a failure nor an
+// error. Nothing is checked, and no cluster is made for it.
+func TestNeedsReview(t *testing.T) {
 	lab := &broken{}
 	g := grader(t, lab)
 	file := filepath.Join(t.TempDir(), "bob.zip")
@@ -89,9 +89,14 @@ func TestRefusedIsTheirs(t *testing.T) {
 	out := t.TempDir()
 	result, err := g.Grade(t.Context(), file, out)
 	require.NoError(t, err)
-	assert.Equal(t, harness.Fail, result.Outcome)
+	assert.Equal(t, harness.NeedsReview, result.Outcome)
+	assert.Equal(t, 3, result.ExitStatus())
 	assert.Equal(t, []int{0, 20}, []int{result.Points, result.MaxPoints})
-	assert.Contains(t, result.Labs[0].Checks[0].Got, "the archive is broken")
+	assert.Contains(t, result.Review.Reason, "the archive is broken")
+	assert.Contains(t, result.Review.Next, "grade it again")
+	for _, c := range result.Labs[0].Checks {
+		assert.Equal(t, harness.Skipped, c.Outcome)
+	}
 	assert.Zero(t, lab.ups)
 	written, err := report.Read(filepath.Join(out, "results.json"))
 	require.NoError(t, err)

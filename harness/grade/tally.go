@@ -33,10 +33,10 @@ func (r *tally) end(i int, s Submission, result *harness.Result) {
 	r.results[i] = result
 	r.done++
 	points := fmt.Sprintf("%d/%d", result.Points, result.MaxPoints)
-	if result.Outcome == harness.Error {
+	if !result.Outcome.Graded() {
 		points = "-"
 	}
-	r.all.Display.Print(r.all.Lines, fmt.Sprintf("%*d/%d  %-5s  %7s  %s", len(fmt.Sprint(r.total)), r.done, r.total, result.Outcome, points, report.OneLine(s.Name, 100)))
+	r.all.Display.Print(r.all.Lines, fmt.Sprintf("%*d/%d  %-12s  %7s  %s", len(fmt.Sprint(r.total)), r.done, r.total, result.Outcome, points, report.OneLine(s.Name, 100)))
 	r.task.Update(fmt.Sprintf("%d of %d, about %s left", r.done, r.total, r.remaining(time.Now())))
 }
 

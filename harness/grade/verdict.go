@@ -12,14 +12,20 @@ func Unjudged(labs []harness.Lab, why error) []harness.LabResult {
 	return everywhere(labs, harness.CheckResult{Outcome: harness.Error, Error: check.Printable(why.Error(), 2000), Next: next.Of(why)})
 }
 
-// Refused is the result of a submission that was not taken in. Every check is
-// the submitter's failure: nothing was handed in that it could hold of.
-func Refused(labs []harness.Lab, r *intake.Refusal) []harness.LabResult {
-	return everywhere(labs, harness.CheckResult{
-		Outcome: harness.Fail,
-		Want:    "a submission that can be taken in", Got: "it was refused: " + check.Printable(r.Reason, 1000),
-		Hint: "Hand in one directory, .zip or .tar.gz that holds " + intake.Folders(labs) + ".",
-	})
+// Unread is a result of which no check was made, because the submission cannot
+// be graded as it is.
+func Unread(labs []harness.Lab, r *intake.Refusal) ([]harness.LabResult, *harness.Review) {
+	review := &harness.Review{Outcome: harness.NeedsReview, Reason: check.Printable(r.Reason, 1000)}
+	review.Next = "Put it right and grade it again, or ask for one folder, .zip or .tar.gz that holds " + intake.Folders(labs) + "."
+	why := "the submission needs review, so nothing was checked"
+	if r.Nothing {
+		review.Outcome, why = harness.NotHandedIn, "nothing was handed in"
+	}
+	results := everywhere(labs, harness.CheckResult{Outcome: harness.Skipped, Error: why})
+	for i := range results {
+		results[i].Missing = r.Nothing && results[i].Number > 0
+	}
+	return results, review
 }
 
 // everywhere gives every check of the labs the same verdict.

@@ -11,9 +11,9 @@ import (
 )
 
 // CSV is the class as a table: a row a submission, with its points, the points
-// of each lab, and the outcome of each check. Points of a submission that
-// could not be judged are left out, so that nobody takes them for a grade. It
-// has no times: the same verdicts give the same bytes.
+// of each lab, and the outcome of each check. Those that need review come first.
+// Points of a submission that was not judged are left out, so that nobody takes
+// them for a grade. It has no times: the same verdicts give the same bytes.
 func (b *Book) CSV() ([]byte, error) {
 	var out bytes.Buffer
 	w := csv.NewWriter(&out)
@@ -29,7 +29,7 @@ func (b *Book) CSV() ([]byte, error) {
 		}
 	}
 	_ = w.Write(header) // Error reports it
-	for _, row := range b.Rows {
+	for _, row := range b.sorted() {
 		_ = w.Write(b.line(row))
 	}
 	w.Flush()

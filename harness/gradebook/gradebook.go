@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/google/renameio/v2/maybe"
 
@@ -16,7 +17,20 @@ import (
 // Book is a class.
 type Book struct {
 	Labs []harness.Lab // that were graded
-	Rows []Row         // in the order of the page
+	Rows []Row
+}
+
+// sorted are the rows as they are shown: those that a person must look at
+// first, the others as they came.
+func (b *Book) sorted() []Row {
+	return slices.SortedStableFunc(slices.Values(b.Rows), func(x, y Row) int { return y.urgency() - x.urgency() })
+}
+
+func (r Row) urgency() int {
+	if r.outcome() == string(harness.NeedsReview) {
+		return 1
+	}
+	return 0
 }
 
 // Row is one submission. Its name may hold anything.
@@ -54,14 +68,17 @@ func (b *Book) Write(dir string) error {
 }
 
 // ExitStatus is the command's: 0 where every submission was judged, whatever
-// the verdicts, and 2 where one was not.
-func (b *Book) ExitStatus() int {
+// the verdicts, 2 where one was not, and else 3 where a person must look at one.
+func (b *Book) ExitStatus() (status int) {
 	for _, row := range b.Rows {
-		if row.Result == nil || row.Result.Outcome == harness.Error {
+		switch {
+		case row.Result == nil || row.Result.Outcome == harness.Error:
 			return 2
+		case row.Result.Outcome == harness.NeedsReview:
+			status = 3
 		}
 	}
-	return 0
+	return status
 }
 
 // maxPoints is what all labs are worth.
@@ -88,7 +105,7 @@ func (r Row) points() string {
 }
 
 func points(points int, outcome harness.Outcome) string {
-	if outcome == harness.Error || outcome == "" {
+	if !outcome.Graded() {
 		return ""
 	}
 	return fmt.Sprint(points)
@@ -97,7 +114,7 @@ func points(points int, outcome harness.Outcome) string {
 // labs are the results of a row by the lab's slug.
 func (r Row) labs() map[string]harness.LabResult {
 	all := map[string]harness.LabResult{}
-	if r.Result != nil {
+	if r.Result != nil && r.Result.Review == nil {
 		for _, lab := range r.Result.Labs {
 			all[lab.Slug] = lab
 		}

@@ -171,6 +171,37 @@ func TestNotGradedYet(t *testing.T) {
 	assert.Equal(t, 2, b.ExitStatus())
 }
 
+// unread is a submission that was not graded.
+func unread(name string, outcome harness.Outcome) Row {
+	r := row(name, name, "", harness.Skipped, harness.Skipped, harness.Skipped, harness.Skipped)
+	r.Result.Review = &harness.Review{Outcome: outcome, Reason: "it is a RAR <archive>", Next: "Unpack it."}
+	r.Result.Sum()
+	return r
+}
+
+// TestNeedsReview: who must be looked at comes first, says why, and has no
+// points that could be taken for a grade.
+func TestNeedsReview(t *testing.T) {
+	b := &Book{Labs: class, Rows: []Row{sample().Rows[0], unread("cyd.rar", harness.NeedsReview), unread("dan", harness.NotHandedIn)}}
+	text, err := b.CSV()
+	require.NoError(t, err)
+	lines := strings.Split(string(text), "\n")
+	assert.Equal(t, "cyd.rar,needs-review,,40,,,,,,", lines[1])
+	assert.Regexp(t, "^ada.zip,pass,40", lines[2])
+	assert.Equal(t, "dan,nothing-handed-in,,40,,,,,,", lines[3])
+	page, err := b.HTML()
+	require.NoError(t, err)
+	for _, part := range []string{
+		"3 submissions: 1 passed, 0 not yet, 0 could not be judged, 1 needs review, 1 nothing handed in.",
+		`<td class="needs-review">needs-review</td><td class="points"></td>`, "why: it is a RAR &lt;archive&gt;", "next: Unpack it.",
+	} {
+		assert.Contains(t, string(page), part)
+	}
+	assert.Equal(t, 3, b.ExitStatus())
+	b.Rows = append(b.Rows, Row{Name: "eve"})
+	assert.Equal(t, 2, b.ExitStatus(), "one that is not graded yet is graded by the same command")
+}
+
 // TestColumnsAreTheCourses: other labs, other columns and totals, also where a
 // result is of fewer labs.
 func TestColumnsAreTheCourses(t *testing.T) {

@@ -67,14 +67,16 @@ func (b *Book) HTML() ([]byte, error) {
 		Style:  template.CSS(style), Script: template.JS(script), Labs: b.Labs,
 	}
 	count := map[string]int{}
-	for i, row := range b.Rows {
+	for i, row := range b.sorted() {
 		v.Rows = append(v.Rows, b.view(i, row))
 		count[row.outcome()]++
 	}
 	v.Counts = fmt.Sprintf("%d submissions: %d passed, %d not yet, %d could not be judged", len(b.Rows),
 		count[string(harness.Pass)], count[string(harness.Fail)]+count[string(harness.Skipped)], count[string(harness.Error)])
-	if waiting := count[NotYet]; waiting > 0 {
-		v.Counts += fmt.Sprintf(", %d %s", waiting, NotYet)
+	for _, other := range []string{string(harness.NeedsReview), string(harness.NotHandedIn), NotYet} {
+		if count[other] > 0 {
+			v.Counts += fmt.Sprintf(", %d %s", count[other], strings.ReplaceAll(other, "-", " "))
+		}
 	}
 	var out bytes.Buffer
 	err := pageTemplate.Execute(&out, v)

@@ -13,7 +13,7 @@
 	addEventListener("hashchange", open);
 	open();
 
-	const rank = { pass: 3, skipped: 2, fail: 1, error: 0, "not-graded-yet": -1 };
+	const rank = { pass: 3, skipped: 2, fail: 1, error: 0, "not-graded-yet": -1, "nothing-handed-in": -2, "needs-review": -3 };
 	const value = (row, column) => {
 		const cell = row.cells[column];
 		const text = cell.textContent.trim();

@@ -42,14 +42,16 @@ func New(course harness.Course, labs []harness.Lab) *Intake {
 	return &Intake{course: course, folders: folders(labs), labs: Folders(labs)}
 }
 
-// Refusal is why a submission is not taken. It is the submitter's, and the
-// sentence is for them.
-type Refusal struct{ Reason string }
+// Refusal is why a submission cannot be graded as it is. A person must look.
+type Refusal struct {
+	Reason  string // a sentence without its full stop
+	Nothing bool   // nothing was handed in
+}
 
 func (r *Refusal) Error() string { return r.Reason }
 
 // refuse makes a Refusal.
-func refuse(format string, args ...any) error { return &Refusal{fmt.Sprintf(format, args...)} }
+func refuse(format string, args ...any) error { return &Refusal{Reason: fmt.Sprintf(format, args...)} }
 
 // AsRefusal tells a refusal from an error of ours.
 func AsRefusal(err error) (*Refusal, bool) { return errors.AsType[*Refusal](err) }

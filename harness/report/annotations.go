@@ -9,9 +9,13 @@ import (
 
 // annotations are GitHub Actions workflow commands, one a line: an error for
 // the learner's failure, a warning for an error of ours, a notice for what was
-// skipped and for what else is to be said. A workflow prints the file as it is.
-// Every line begins with a command of ours, so no text inside can be one.
+// skipped and for what else is to be said. A submission that was not graded is
+// one error. A workflow prints the file as it is. Every line begins with a
+// command of ours, so no text inside can be one.
 func annotations(r *harness.Result) string {
+	if r.Review != nil {
+		return fmt.Sprintf("::error title=%s::%s\n", r.Outcome, message(strings.Join(Asides(r), "\n")))
+	}
 	var b strings.Builder
 	for _, lab := range r.Labs {
 		for _, c := range lab.Checks {

@@ -2,6 +2,7 @@ package report
 
 import (
 	"cmp"
+	"strings"
 
 	"rolecall/harness"
 )
@@ -25,7 +26,8 @@ type classroom50Result struct {
 }
 
 // classroom50Test is one check. Fields beside the first four are kept as they
-// are; outcome tells a failure from an error of ours.
+// are; outcome tells a failure from an error of ours, and from a submission that
+// needs review.
 type classroom50Test struct {
 	Name     string          `json:"test-name"`
 	Passed   bool            `json:"passed"`
@@ -54,7 +56,10 @@ func classroom50(r *harness.Result, env func(string) string) classroom50Result {
 	for _, lab := range r.Labs {
 		for _, c := range lab.Checks {
 			t := classroom50Test{Name: c.ID, Passed: c.Outcome == harness.Pass, Score: c.Points, MaxScore: c.MaxPoints, Outcome: c.Outcome}
-			if !t.Passed {
+			switch {
+			case r.Review != nil:
+				t.Outcome, t.Message = r.Outcome, strings.Join(Asides(r), "\n")
+			case !t.Passed:
 				t.Message = Explain(c)
 			}
 			out.Tests = append(out.Tests, t)

@@ -72,9 +72,12 @@ func Explain(c harness.CheckResult) string {
 }
 
 // Asides are what is to be said of a run beside its verdicts, in lines that are
-// safe to show: how the submission was taken, and labs that left something
-// behind.
+// safe to show: why it was not graded, how the submission was taken, and labs
+// that left something behind.
 func Asides(r *harness.Result) (lines []string) {
+	if r.Review != nil {
+		lines = append(lines, "why: "+OneLine(r.Review.Reason, maxLine), "next: "+OneLine(r.Review.Next, maxLine))
+	}
 	for _, note := range r.Notes {
 		lines = append(lines, "note: "+OneLine(note, maxLine))
 	}

@@ -100,7 +100,7 @@ func TestPointsAddUp(t *testing.T) {
 	}
 	assert.Equal(t, [3]int{r.Points, r.Points, r.Points}, scores)
 	assert.Equal(t, [3]int{r.MaxPoints, r.MaxPoints, r.MaxPoints}, most)
-	assert.Equal(t, []int{r.Points, r.Points, r.MaxPoints}, []int{gradescope.Score, classroom.Score, classroom.MaxScore})
+	assert.Equal(t, []int{r.Points, r.Points, r.MaxPoints}, []int{*gradescope.Score, classroom.Score, classroom.MaxScore})
 }
 
 // TestOutcomesStayApart holds every format to telling the learner's failure
@@ -124,9 +124,43 @@ func TestOutcomesStayApart(t *testing.T) {
 	assert.Len(t, prairie.FormatErrors, 1)
 
 	assert.Equal(t, []string{"error", "notice", "warning", "notice", "notice"}, levels(annotations(r)))
-	for _, look := range looks {
-		assert.Contains(t, markdown(r), look.mark)
+	for _, outcome := range []harness.Outcome{harness.Pass, harness.Fail, harness.Error, harness.Skipped} {
+		assert.Contains(t, markdown(r), looks[outcome].mark)
 	}
+}
+
+// TestNoFormatGradesWhatNeedsReview: each says why and what to do, and none has
+// points or failures that could be taken for a grade.
+func TestNoFormatGradesWhatNeedsReview(t *testing.T) {
+	r := sample()
+	for i := range r.Labs[0].Checks {
+		c := &r.Labs[0].Checks[i]
+		*c = harness.CheckResult{ID: c.ID, MaxPoints: c.MaxPoints, Outcome: harness.Skipped, Error: "the submission needs review", Evidence: []check.Evidence{}}
+	}
+	r.Labs[0] = harness.NewLabResult(harness.Lab{Slug: "forbidden", Number: 3}, r.Labs[0].Checks, 0)
+	r.Review = &harness.Review{Outcome: harness.NeedsReview, Reason: "it is a RAR archive", Next: "Unpack it by hand."}
+	r.Sum()
+	assert.Equal(t, harness.NeedsReview, r.Outcome)
+	dir := t.TempDir()
+	require.NoError(t, WriteAs(dir, r, all(t)))
+	for _, f := range all(t) {
+		text, err := os.ReadFile(filepath.Join(dir, f.File))
+		require.NoError(t, err)
+		assert.Contains(t, string(text), "it is a RAR archive", f.Name)
+		assert.Contains(t, string(text), "Unpack it by hand.", f.Name)
+		assert.NotContains(t, string(text), "0 of 14", f.Name)
+	}
+	assert.Nil(t, gradescope(r).Score)
+	assert.Empty(t, gradescope(r).Tests)
+	assert.False(t, prairieLearn(r).Gradable)
+	assert.Equal(t, harness.NeedsReview, classroom50(r, runner).Tests[0].Outcome)
+	assert.Equal(t, []int{0, 1, 4}, []int{junit(r).Failures, junit(r).Errors, junit(r).Skipped})
+	assert.Equal(t, []string{"error"}, levels(annotations(r)))
+
+	var out strings.Builder
+	NewTerminal(&out, false).Summary(r)
+	assert.Contains(t, out.String(), "    why      it is a RAR archive\n    next     Unpack it by hand.\n")
+	assert.True(t, strings.HasSuffix(out.String(), "\n? needs review: not graded, no points given or taken\n"), out.String())
 }
 
 func TestGradableScoreIsFromZeroToOne(t *testing.T) {

@@ -8,8 +8,8 @@ import (
 
 // gradescopeResult is Gradescope's /autograder/results/results.json.
 type gradescopeResult struct {
-	Score            int              `json:"score"`
-	ExecutionTime    float64          `json:"execution_time"` // seconds
+	Score            *int             `json:"score,omitempty"` // without it, and without tests, Gradescope takes no grade
+	ExecutionTime    float64          `json:"execution_time"`  // seconds
 	Output           string           `json:"output"`
 	OutputFormat     string           `json:"output_format"`
 	TestOutputFormat string           `json:"test_output_format"`
@@ -36,7 +36,7 @@ type gradescopeTest struct {
 // gradescope is the result as Gradescope reads it.
 func gradescope(r *harness.Result) gradescopeResult {
 	out := gradescopeResult{
-		Score: r.Points, ExecutionTime: float64(r.DurationMs) / 1000, Output: sentence(r),
+		ExecutionTime: float64(r.DurationMs) / 1000, Output: sentence(r),
 		OutputFormat: "text", TestOutputFormat: "text", TestNameFormat: "text",
 		Visibility: "visible", StdoutVisibility: "hidden", // stdout has learners' output in it
 		Tests:     []gradescopeTest{},
@@ -48,6 +48,10 @@ func gradescope(r *harness.Result) gradescopeResult {
 	for _, line := range Asides(r) {
 		out.Output += "\n" + line
 	}
+	if r.Review != nil {
+		return out
+	}
+	out.Score = &r.Points
 	for i, lab := range r.Labs {
 		for j, c := range lab.Checks {
 			out.Tests = append(out.Tests, gradescopeTest{

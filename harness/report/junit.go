@@ -3,6 +3,7 @@ package report
 import (
 	"encoding/xml"
 	"fmt"
+	"strings"
 
 	"rolecall/harness"
 )
@@ -66,8 +67,18 @@ type junitMessage struct {
 // junit is the result as JUnit XML.
 func junit(r *harness.Result) junitSuites {
 	all := junitSuites{Name: "rolecall", Time: seconds(r.DurationMs)}
+	if r.Review != nil { // one error, not a failure of each check: those are skipped
+		all.Tests, all.Errors = 1, 1
+		all.Suites = append(all.Suites, junitSuite{
+			Name: "submission", Tests: 1, Errors: 1, Time: seconds(0), Timestamp: timestamp(r),
+			Cases: []junitCase{{
+				Name: "submission.graded", Class: "rolecall.submission", Time: seconds(0),
+				Error: &junitMessage{Message: OneLine(r.Review.Reason, maxLine), Type: string(r.Outcome), Text: strings.Join(Asides(r), "\n")},
+			}},
+		})
+	}
 	for _, lab := range r.Labs {
-		suite := junitSuite{Name: lab.Slug, Time: seconds(lab.DurationMs), Timestamp: r.StartedAt.UTC().Format("2006-01-02T15:04:05")}
+		suite := junitSuite{Name: lab.Slug, Time: seconds(lab.DurationMs), Timestamp: timestamp(r)}
 		for _, c := range lab.Checks {
 			suite.Cases = append(suite.Cases, newJUnitCase(lab.Slug, c))
 			suite.Tests++
@@ -109,5 +120,7 @@ func newJUnitCase(slug string, c harness.CheckResult) junitCase {
 	}
 	return out
 }
+
+func timestamp(r *harness.Result) string { return r.StartedAt.UTC().Format("2006-01-02T15:04:05") }
 
 func seconds(ms int64) string { return fmt.Sprintf("%.3f", float64(ms)/1000) }

@@ -13,6 +13,10 @@ import (
 // Markdown nor HTML is read.
 func markdown(r *harness.Result) string {
 	var b strings.Builder
+	if r.Review != nil {
+		fmt.Fprintf(&b, "# rolecall: %s\n\n%s.\n\n%s", looks[r.Outcome].mark, sentence(r), fenced(strings.Join(Asides(r), "\n")))
+		return b.String() // no check was made
+	}
 	fmt.Fprintf(&b, "# rolecall: %d of %d points\n\n", r.Points, r.MaxPoints)
 	fmt.Fprintf(&b, "%s.\n", sentence(r))
 	if r.Outcome == harness.Error {

@@ -13,6 +13,9 @@ var looks = map[harness.Outcome]struct{ sign, colour, mark, counted string }{
 	harness.Fail:    {"✗", "31", "❌ fail", "failed"},
 	harness.Error:   {"!", "35", "⚠️ error", "could not be checked"},
 	harness.Skipped: {"-", "90", "➖ skipped", "skipped"},
+
+	harness.NeedsReview: {"?", "33", "🔎 needs review", ""},
+	harness.NotHandedIn: {"?", "33", "🔎 nothing handed in", ""},
 }
 
 // Sign is an outcome as one character.
@@ -20,6 +23,12 @@ func Sign(o harness.Outcome) string { return looks[o].sign }
 
 // sentence is a run in one sentence.
 func sentence(r *harness.Result) string {
+	switch r.Outcome {
+	case harness.NeedsReview:
+		return "needs review: not graded, no points given or taken"
+	case harness.NotHandedIn:
+		return "nothing was handed in"
+	}
 	count := map[harness.Outcome]int{}
 	total := 0
 	for _, lab := range r.Labs {

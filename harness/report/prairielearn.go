@@ -7,7 +7,7 @@ import (
 )
 
 // prairieLearnResult is PrairieLearn's /grade/results/results.json. What could
-// not be checked is not gradable: then no attempt is used up.
+// not be checked, or needs review, is not gradable: then no attempt is used up.
 type prairieLearnResult struct {
 	Gradable     bool               `json:"gradable"`
 	FormatErrors []string           `json:"format_errors,omitempty"` // why it is not gradable
@@ -28,13 +28,17 @@ type prairieLearnTest struct {
 
 // prairieLearn is the result as PrairieLearn reads it.
 func prairieLearn(r *harness.Result) prairieLearnResult {
-	out := prairieLearnResult{Gradable: r.Outcome != harness.Error, Message: strings.Join(append([]string{sentence(r)}, Asides(r)...), "\n"), Tests: []prairieLearnTest{}}
+	out := prairieLearnResult{Gradable: r.Outcome != harness.Error && r.Review == nil, Message: strings.Join(append([]string{sentence(r)}, Asides(r)...), "\n"), Tests: []prairieLearnTest{}}
 	if out.Gradable {
 		score := 0.0
 		if r.MaxPoints > 0 {
 			score = float64(r.Points) / float64(r.MaxPoints)
 		}
 		out.Score = &score
+	}
+	if r.Review != nil {
+		out.FormatErrors = Asides(r)
+		return out
 	}
 	for _, lab := range r.Labs {
 		for _, c := range lab.Checks {

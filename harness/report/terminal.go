@@ -107,6 +107,10 @@ func (t *Terminal) field(f field) {
 
 // Summary ends a run's report: what there is to be noted, and the sum.
 func (t *Terminal) Summary(r *harness.Result) {
+	if r.Review != nil {
+		t.field(field{"why", r.Review.Reason})
+		t.field(field{"next", r.Review.Next})
+	}
 	for _, note := range r.Notes {
 		fmt.Fprintf(t.w, "\nnote: %s\n", OneLine(note, maxLine))
 	}

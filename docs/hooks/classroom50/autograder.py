@@ -25,6 +25,9 @@ def main() -> int:
     subprocess.run(["make", "-s", "-C", str(rolecall), "bin/rolecall"], check=True)
     with tempfile.TemporaryDirectory() as out:
         status = grade(out)
+        if status == 3:
+            print("the submission cannot be graded as it is; no score is given; the reason is above")
+            return 1
         if status not in (0, 1):
             print("the submission could not be checked; this is no fault of it; run the workflow again")
             return 1

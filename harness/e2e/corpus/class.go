@@ -23,7 +23,7 @@ type HandedIn struct {
 	Name      string // in the folder of submissions
 	Points    int
 	NotPassed []string // checks that do not pass, the story's aside
-	Refused   bool     // it is not taken in: every check fails
+	Refused   bool     // it cannot be graded as it is: it needs review
 }
 
 // class is a folder of submissions in the making. Its first error is kept.

@@ -85,7 +85,7 @@ func TestGitHubWorkflow(t *testing.T) {
 			script = step.Run
 		}
 	}
-	for status, want := range map[string]int{"0": 0, "1": 1, "2": 2, "9": 2} {
+	for status, want := range map[string]int{"0": 0, "1": 1, "2": 2, "3": 3, "9": 2} {
 		t.Run("status "+status, func(t *testing.T) {
 			dir := t.TempDir()
 			calls := playRolecall(t, filepath.Join(dir, "rolecall"), status)
@@ -109,7 +109,7 @@ func TestGitHubWorkflow(t *testing.T) {
 func TestGradescope(t *testing.T) {
 	run, err := filepath.Abs("../../../docs/hooks/gradescope/run_autograder")
 	require.NoError(t, err)
-	for status, test := range map[string]struct{ exit, runs int }{"0": {0, 1}, "1": {0, 1}, "2": {1, 2}, "9": {1, 2}} {
+	for status, test := range map[string]struct{ exit, runs int }{"0": {0, 1}, "1": {0, 1}, "2": {1, 2}, "3": {1, 1}, "9": {1, 2}} {
 		t.Run("status "+status, func(t *testing.T) {
 			dir := t.TempDir()
 			calls := playRolecall(t, filepath.Join(dir, "source/rolecall"), status)
@@ -146,7 +146,7 @@ func TestGradescopeSetup(t *testing.T) {
 func TestClassroom50(t *testing.T) {
 	entry, err := filepath.Abs("../../../docs/hooks/classroom50/autograder.py")
 	require.NoError(t, err)
-	for status, want := range map[string]int{"0": 0, "1": 0, "2": 1, "9": 1} {
+	for status, want := range map[string]int{"0": 0, "1": 0, "2": 1, "3": 1, "9": 1} {
 		t.Run("status "+status, func(t *testing.T) {
 			bundle, checkout := t.TempDir(), t.TempDir()
 			calls := playRolecall(t, filepath.Join(bundle, "rolecall"), status)
