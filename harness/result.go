@@ -79,6 +79,7 @@ type Result struct {
 	Submission string       `json:"submission"`
 	Digest     string       `json:"submissionDigest,omitempty"` // of what was handed in; set by grading
 	Version    string       `json:"rolecall,omitempty"`         // of the checks; set by grading
+	Text       string       `json:"textDigest,omitempty"`       // of the labs' files, white space aside; set by grading
 	Notes      []string     `json:"notes,omitempty"`            // how the submission was taken; set by grading
 	Cluster    ClusterFacts `json:"cluster"`
 	Outcome    Outcome      `json:"outcome"`

@@ -71,7 +71,7 @@ func (g *Grader) Grade(ctx context.Context, from, out string) (*harness.Result, 
 	default:
 		result.Labs, left = Unjudged(g.Labs, left), nil
 	}
-	result.Digest, result.Notes, result.Version = submission.Digest, submission.Notes, g.Version
+	result.Digest, result.Text, result.Notes, result.Version = submission.Digest, submission.Text, submission.Notes, g.Version
 	result.Sum()
 	return result, errors.Join(g.write(out, result, bundle), left)
 }

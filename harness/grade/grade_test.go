@@ -93,7 +93,7 @@ func TestNeedsReview(t *testing.T) {
 	assert.Equal(t, 3, result.ExitStatus())
 	assert.Equal(t, []int{0, 20}, []int{result.Points, result.MaxPoints})
 	assert.Contains(t, result.Review.Reason, "the archive is broken")
-	assert.Contains(t, result.Review.Next, "grade it again")
+	assert.Contains(t, result.Review.Next, "packed anew")
 	for _, c := range result.Labs[0].Checks {
 		assert.Equal(t, harness.Skipped, c.Outcome)
 	}

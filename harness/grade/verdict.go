@@ -15,8 +15,7 @@ func Unjudged(labs []harness.Lab, why error) []harness.LabResult {
 // Unread is a result of which no check was made, because the submission cannot
 // be graded as it is.
 func Unread(labs []harness.Lab, r *intake.Refusal) ([]harness.LabResult, *harness.Review) {
-	review := &harness.Review{Outcome: harness.NeedsReview, Reason: check.Printable(r.Reason, 1000)}
-	review.Next = "Put it right and grade it again, or ask for one folder, .zip or .tar.gz that holds " + intake.Folders(labs) + "."
+	review := &harness.Review{Outcome: harness.NeedsReview, Reason: check.Printable(r.Reason, 1000), Next: check.Printable(r.Next, 1000)}
 	why := "the submission needs review, so nothing was checked"
 	if r.Nothing {
 		review.Outcome, why = harness.NotHandedIn, "nothing was handed in"

@@ -1,69 +1,75 @@
 package intake
 
 import (
+	"bytes"
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
 	"hash"
 	"io"
-	"io/fs"
-	"os"
+	"slices"
+	"strings"
+	"unicode"
 )
 
-// Digest tells two submissions apart: by the bytes of an archive, or by the
-// names and contents of a directory's lab folders. A refusal has one too.
-func (i *Intake) Digest(from string) (string, error) {
-	info, err := os.Stat(from)
-	if err != nil {
-		return "", notThere(from, err)
+// digest is that of what was handed in: an archive's bytes, or what a directory
+// holds of labs. Of a directory without a reading it is that of its names. On
+// the way it finds the digest of the labs' text. With a Refusal comes a digest,
+// too.
+func (h *handedIn) digest() (string, error) {
+	if h.archive == nil && len(h.folders) == 0 {
+		sum := sha256.New()
+		for _, e := range h.entries {
+			fmt.Fprintf(sum, "%q %d %q\n", e.name, e.size, e.odd)
+		}
+		return sumOf(sum), nil
+	}
+	labs, err := h.digestLabs()
+	if h.archive == nil {
+		return labs, err
 	}
 	sum := sha256.New()
-	switch {
-	case info.IsDir():
-		err = i.digestDirectory(sum, from)
-	case !info.Mode().IsRegular():
-		err = refuse("it is %s; hand in a directory, a .zip or a .tar.gz", special(info.Mode()))
-	case info.Size() > maxArchive:
-		err = refuse("the archive has %d bytes, and at most %d are taken; hand in %s only", info.Size(), maxArchive, i.labs)
-	default:
-		err = digestFile(sum, from)
+	if _, err := io.Copy(sum, io.NewSectionReader(h.archive, 0, maxArchive)); err != nil {
+		return "", notThere(h.archive.Name(), err)
 	}
-	return "sha256:" + hex.EncodeToString(sum.Sum(nil)), err
+	return sumOf(sum), err
 }
 
-func digestFile(sum hash.Hash, from string) error {
-	file, err := os.Open(from)
-	if err != nil {
-		return notThere(from, err)
+func (h *handedIn) digestLabs() (string, error) {
+	slices.SortFunc(h.files, func(x, y placed) int { return cmp.Compare(x.to, y.to) })
+	sum, text := sha256.New(), sha256.New()
+	for _, folder := range h.folders {
+		fmt.Fprintf(sum, "folder %q\n", folder)
 	}
-	defer file.Close()
-	_, err = io.Copy(sum, io.LimitReader(file, maxArchive))
-	return err
-}
-
-func (i *Intake) digestDirectory(sum hash.Hash, from string) error {
-	bound := &layout{Intake: i, room: maxTotal}
-	_, err := i.each(from, func(root *os.Root, name, to string, mode fs.FileMode) error {
-		fmt.Fprintf(sum, "%s %q\n", mode.Type(), to)
-		switch {
-		case mode.IsDir():
-			return nil
-		case mode&fs.ModeSymlink != 0:
-			target, err := root.Readlink(name)
-			fmt.Fprintf(sum, "%q\n", target)
-			return err
-		}
-		file, err := open(root, name)
-		if err != nil {
-			return err
-		}
-		defer file.Close()
+	room := h.labRoom()
+	for _, file := range h.files {
+		fmt.Fprintf(sum, "file %q %d %t\n", file.to, file.size, file.target != "")
+		fmt.Fprintf(text, "%q\n", file.to)
 		content := sha256.New()
-		if err := bound.spend(content, file); err != nil {
-			return err
+		if err := file.content(&room, io.MultiWriter(content, unspaced{text})); err != nil {
+			return sumOf(sum), err
 		}
-		_, err = sum.Write(content.Sum(nil))
-		return err
-	})
-	return err
+		sum.Write(content.Sum(nil))
+	}
+	h.text = sumOf(text)
+	return sumOf(sum), nil
+}
+
+func sumOf(sum hash.Hash) string { return "sha256:" + hex.EncodeToString(sum.Sum(nil)) }
+
+// unspaced passes on all but white space.
+type unspaced struct{ io.Writer }
+
+func (u unspaced) Write(p []byte) (int, error) {
+	black := bytes.Map(func(r rune) rune {
+		if unicode.IsSpace(r) || strings.ContainsRune("\ufeff", r) {
+			return -1
+		}
+		return r
+	}, p)
+	if _, err := u.Writer.Write(black); err != nil {
+		return 0, err
+	}
+	return len(p), nil
 }

@@ -1,15 +1,11 @@
 package intake
 
 import (
-	"regexp"
 	"slices"
 	"strings"
 
 	"rolecall/harness"
 )
-
-// labLike is a folder that would be a lab's, were there such a lab.
-var labLike = regexp.MustCompile(`^lab-[0-9]{1,4}$`)
 
 // Folders names the folders of labs for a sentence: "lab-N to lab-M", or them all
 // where numbers are missing. The story over several labs has none.
@@ -39,13 +35,4 @@ func folders(labs []harness.Lab) (names []string) {
 		}
 	}
 	return names
-}
-
-// wanted reports whether a folder is that of a lab which is taken in.
-func (i *Intake) wanted(folder string) bool { return slices.Contains(i.folders, folder) }
-
-// stray reports whether a folder looks like a lab's and the course has no such
-// lab. Labs of the course that are not asked for are passed over.
-func (i *Intake) stray(folder string) bool {
-	return labLike.MatchString(folder) && !slices.Contains(folders(i.course.Labs), folder)
 }

@@ -20,6 +20,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"rolecall/harness"
+	"rolecall/harness/check"
 	"rolecall/harness/next"
 )
 
@@ -30,9 +31,13 @@ var good = map[string]string{"lab-1/pod.yaml": "kind: Pod\n", "lab-3/call.sh": "
 var walkthrough = New(course(1, 2, 3, 4, 5), course(1, 2, 3, 4, 5).Labs)
 
 func course(numbers ...int) harness.Course {
+	asked := map[int][]check.File{
+		1: {{Name: "pod.yaml"}}, 2: {{Name: "call", Form: check.ProgramFile}}, 3: {{Name: "call", Form: check.ProgramFile}, {Name: "answer.yaml"}},
+		4: {{Name: "rolebinding.yaml"}}, 5: {{Name: "list", Form: check.ProgramFile}},
+	}
 	var c harness.Course
 	for _, n := range numbers {
-		c.Labs = append(c.Labs, harness.Lab{Number: n})
+		c.Labs = append(c.Labs, harness.Lab{Number: n, Slug: map[int]string{1: "pod", 2: "token"}[n], Files: asked[n]})
 	}
 	return c
 }
@@ -144,7 +149,7 @@ func TestTakenAsTheyAre(t *testing.T) {
 		"zip from macOS":            zipOf(t, named("ada/lab-1/pod.yaml", "__MACOSX/ada/lab-1/._pod.yaml", "__MACOSX/lab-1/._x", "ada/lab-3/call.sh", "ada/.DS_Store")...),
 		"zip with backslashes":      zipOf(t, named(`lab-1\pod.yaml`, `lab-3\call.sh`)...),
 		"zip of a whole checkout":   zipOf(t, named("README.md", ".git/config", "src/a/b/c/d.go", "lab-1/pod.yaml", "lab-3/call.sh", "lab-6/x", "lab-1-pod/README.md")...),
-		"zip with an older copy":    zipOf(t, named("old/lab-1/pod.yaml", "old/lab-2/call.sh", "lab-1/pod.yaml", "lab-3/call.sh")...),
+		"zip with an older copy":    zipOf(t, named("old/lab-1/pod.yaml", "lab-1/pod.yaml", "lab-3/call.sh")...),
 		"zip with a link elsewhere": zipOf(t, append(named("lab-1/pod.yaml", "lab-3/call.sh"), withMode("venv/bin/python", fs.ModeSymlink|0o777))...),
 		"tar.gz":                    tarGzOf(t, tarred("lab-1/pod.yaml", "lab-3/call.sh")...),
 		"tar.gz with dots":          tarGzOf(t, tarred("./lab-1/pod.yaml", "./lab-3/call.sh")...),
@@ -165,7 +170,7 @@ func TestTakenAsTheyAre(t *testing.T) {
 func TestRefused(t *testing.T) {
 	huge := make([]zip.FileHeader, 0, maxEntries+1)
 	for i := range maxEntries + 1 {
-		huge = append(huge, zip.FileHeader{Name: fmt.Sprintf("junk/%d", i)})
+		huge = append(huge, zip.FileHeader{Name: fmt.Sprintf("lab-1/%d", i)})
 	}
 	valid := zipOf(t, named("lab-1/pod.yaml")...)
 	for name, test := range map[string]struct {
@@ -188,24 +193,14 @@ func TestRefused(t *testing.T) {
 		"zip twice by another name":        {zipOf(t, named("lab-1/pod.yaml", "lab-1//./pod.yaml")...), "twice"},
 		"zip file and folder":              {zipOf(t, named("lab-1/pod.yaml", "lab-1/pod.yaml/x")...), "file and as a folder"},
 		"zip folder and file":              {zipOf(t, named("lab-1/pod.yaml/x", "lab-1/pod.yaml")...), "file and as a folder"},
-		"zip with a NUL":                   {zipOf(t, named("lab-1/pod.yaml\x00.txt")...), "odd name"},
-		"zip with a newline":               {zipOf(t, named("lab-1/pod\n::error::.yaml")...), "odd name"},
-		"zip with escapes":                 {zipOf(t, named("lab-1/\x1b[2J")...), "odd name"},
-		"zip with broken UTF-8":            {zipOf(t, named("lab-1/\xff\xfe")...), "odd name"},
-		"zip with reversed text":           {zipOf(t, named("lab-1/\u202elmay.dop")...), "odd name"},
-		"zip with a long name":             {zipOf(t, named("lab-1/"+strings.Repeat("a", 5000))...), "odd name"},
-		"zip very deep":                    {zipOf(t, named("lab-1/"+strings.Repeat("a/", 500)+"x")...), "folders deep"},
-		"zip of too many":                  {zipOf(t, huge...), "more than 10000"},
+		"zip of too many":                  {zipOf(t, huge...), "more than 50000"},
 		"zip bomb":                         {zipBomb(t), "decompression bomb"},
 		"zip with overlapping entries":     {overlapping(t), "decompression bomb"},
 		"zip that lies about sizes":        {lying(t), "broken"},
-		"zip encrypted":                    {zipOf(t, zip.FileHeader{Name: "lab-1/pod.yaml", Flags: encrypted}), "encrypted"},
+		"zip encrypted":                    {zipOf(t, zip.FileHeader{Name: "lab-1/pod.yaml", Flags: encrypted}), "encrypted with a password"},
 		"zip of an unknown method":         {method(valid, 99), "unsupported compression"},
 		"zip cut short":                    {valid[:len(valid)-10], "broken"},
 		"zip damaged":                      {damaged(valid), "broken"},
-		"zip with nothing in it":           {zipOf(t), "no lab folder (lab-1 to lab-5)"},
-		"zip without labs":                 {zipOf(t, named("pod.yaml")...), "no lab folder (lab-1 to lab-5)"},
-		"zip two folders down":             {zipOf(t, named("a/b/lab-1/pod.yaml")...), "no lab folder (lab-1 to lab-5)"},
 		"zip with two of them":             {zipOf(t, named("ada/lab-1/pod.yaml", "bob/lab-1/pod.yaml")...), "2 folders"},
 		"tar.gz climbs out":                {tarGzOf(t, tarred("../evil")...), "leads out"},
 		"tar.gz with an absolute name":     {tarGzOf(t, tarred("/etc/evil")...), "leads out"},
@@ -223,14 +218,14 @@ func TestRefused(t *testing.T) {
 		"tar.gz cut short":                 {tarGzOf(t, tarred("lab-1/pod.yaml")...)[:60], "broken"},
 		"nothing":                          {nil, "0 bytes"},
 		"a program":                        {[]byte("\x7fELF\x02\x01\x01"), "neither a directory"},
-		"an archive of another kind":       {[]byte("7z\xbc\xaf\x27\x1c"), "neither a directory"},
-		"an archive of 20 MB":              {make([]byte, 20<<20), "at most 16777216 are taken"},
+		"an archive of 256 MiB":            {make([]byte, maxArchive+1), "at most 268435456 are opened"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := take(t, test.archive)
 			refusal, ok := AsRefusal(err)
 			require.True(t, ok, "%v", err)
 			assert.Contains(t, refusal.Reason, test.says)
+			assert.NotEmpty(t, refusal.Next)
 			assert.Less(t, len(refusal.Reason), 500)
 			for _, bad := range []string{"\x1b", "\n", "\x00", "\xff", "\u202e"} {
 				assert.NotContains(t, refusal.Reason, bad)
@@ -358,21 +353,10 @@ func TestDirectoryRefused(t *testing.T) {
 			l, err := net.Listen("unix", "s")
 			require.NoError(t, err)
 			t.Cleanup(func() { l.Close() })
-		}, "a socket"},
+		}, "lab-1/s is a socket"},
 		"a terabyte of nothing": {func(t *testing.T, dir string) {
 			require.NoError(t, os.Truncate(filepath.Join(dir, "lab-1/pod.yaml"), 1<<40))
 		}, "decompression bomb"},
-		"an odd name": {func(t *testing.T, dir string) {
-			require.NoError(t, os.WriteFile(filepath.Join(dir, "lab-1/\xff"), nil, 0o644))
-		}, "odd name"},
-		"a deep folder": {func(t *testing.T, dir string) {
-			require.NoError(t, os.MkdirAll(filepath.Join(dir, "lab-1", strings.Repeat("a/", 50)), 0o755))
-		}, "folders deep"},
-		"no labs": {func(t *testing.T, dir string) {
-			for _, lab := range []string{"lab-1", "lab-3"} {
-				require.NoError(t, os.RemoveAll(filepath.Join(dir, lab)))
-			}
-		}, "no lab folder (lab-1 to lab-5)"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := directory(t, good)
@@ -427,7 +411,7 @@ func TestDigest(t *testing.T) {
 }
 
 func TestIsArchive(t *testing.T) {
-	for name, want := range map[string]bool{"a.zip": true, "a.tar.gz": true, "a.tgz": true, "a.txt": false, ".zip": false, "zip": false} {
+	for name, want := range map[string]bool{"a.zip": true, "A.ZIP": true, "a.tar": true, "a.tar.gz": true, "a.tgz": true, "a.tar.bz2": true, "a.tar.xz": true, "a.rar": true, "a.7z": true, "a.txt": false, ".zip": false, "zip": false} {
 		assert.Equal(t, want, IsArchive(name), name)
 	}
 }
@@ -481,18 +465,13 @@ func TestLabsOfTheCourse(t *testing.T) {
 
 func TestMessagesNameTheCoursesLabs(t *testing.T) {
 	of := New(course(3, 9), course(3, 9).Labs)
-	for says, archive := range map[string][]byte{
-		"pack lab-3 and lab-9":                                       nil,
-		"zip -r work.zip lab-3 lab-9":                                []byte("text"),
-		"hand in lab-3 and lab-9 only":                               make([]byte, 20<<20),
-		"no lab folder (lab-3 and lab-9)":                            zipOf(t, named("lab-1/pod.yaml")...),
-		"as a decompression bomb does; hand in lab-3 and lab-9 only": tarGzOf(t, tar.Header{Name: "lab-3/pod.yaml", Typeflag: tar.TypeReg, Size: 8 << 20}),
-	} {
-		from := filepath.Join(t.TempDir(), "work")
-		require.NoError(t, os.WriteFile(from, archive, 0o644))
-		_, err := of.Take(from, filepath.Join(t.TempDir(), "fresh"))
-		assert.ErrorContains(t, err, says)
-	}
+	from := filepath.Join(t.TempDir(), "work")
+	require.NoError(t, os.WriteFile(from, zipOf(t, named("lab-1/pod.yaml", "b", "c", "d", "e")...), 0o644))
+	_, err := of.Take(from, filepath.Join(t.TempDir(), "fresh"))
+	refusal, ok := AsRefusal(err)
+	require.True(t, ok, "%v", err)
+	assert.Equal(t, "it holds no lab folder (lab-3 and lab-9), but b, c, d and 2 more", refusal.Reason)
+	assert.Equal(t, "Ask for one folder, .zip or .tar.gz that holds lab-3 and lab-9.", refusal.Next)
 }
 
 // FuzzArchive hands in anything at all: it is taken or refused, and stays inside.

@@ -81,6 +81,14 @@ func (c *class) refuse(name string, content []byte) {
 	c.all = append(c.all, HandedIn{Name: name, Refused: true})
 }
 
+// takeWhole hands in an archive in which all that the solution has is found.
+func (c *class) takeWhole(name string, content []byte) {
+	c.try(os.WriteFile(filepath.Join(c.dir, name), content, 0o644))
+	h := graded(c.course, nil)
+	h.Name = name
+	c.all = append(c.all, h)
+}
+
 func (c *class) try(err error) { c.err = errors.Join(c.err, err) }
 
 // with are the solution's files with some changed.
@@ -204,18 +212,15 @@ func (c *class) broken() {
 	for name, archive := range map[string][]byte{
 		"broken-cut-short.zip":        whole[:len(whole)/2],
 		"broken-empty.zip":            {},
-		"broken-nothing-inside.zip":   zipped("", nil),
 		"broken-word-document.zip":    []byte("PK\x03\x04 is what it begins with"),
-		"broken-zip-of-a-zip.zip":     zipped("", map[string]string{"work.zip": string(whole)}),
-		"broken-no-folders.zip":       zipped("", map[string]string{"pod.yaml": "kind: Pod\n"}),
+		"broken-no-folders.zip":       zipped("", map[string]string{"call.sh": "curl\n"}),
 		"broken-rar.tar.gz":           []byte("Rar!\x1a\x07\x01\x00"),
 		"broken-two-of-them.zip":      zipped("", map[string]string{"a/lab-1/pod.yaml": "x", "b/lab-1/pod.yaml": "y"}),
 		"broken-tar-cut-short.tar.gz": tarred(c.solution)[:500],
 	} {
 		c.refuse(name, archive)
 	}
-	c.try(os.Mkdir(filepath.Join(c.dir, "broken-empty-folder"), 0o755))
-	c.all = append(c.all, HandedIn{Name: "broken-empty-folder", Refused: true})
+	c.takeWhole("zip-of-a-zip.zip", zipped("", map[string]string{"work.zip": string(whole)}))
 	for _, lab := range c.course.Labs {
 		files := maps.Clone(c.solution)
 		maps.DeleteFunc(files, func(name, _ string) bool { return strings.HasPrefix(name, lab.Folder()+"/") })

@@ -43,7 +43,7 @@ func TestClass(t *testing.T) {
 	require.Len(t, byName, len(class))
 	require.Len(t, submissions, len(class))
 	t.Logf("%v", count)
-	assert.Greater(t, count["refused"], 20)
+	assert.GreaterOrEqual(t, count["refused"], 20)
 	assert.Greater(t, count["full"], 40)
 	assert.Greater(t, count["partial"], 80)
 	taker := intake.New(course, course.Labs)
