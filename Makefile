@@ -11,8 +11,10 @@ RESULTS     ?=#           a directory for results.json and junit.xml
 YES         ?=#           1 answers yes to questions
 ARGS        ?=#           for make kubectl, such as ARGS="get pods"
 OUT         ?=#           the directory for logs, or for results, evidence and gradebook
-FORMATS     ?=#           grading: some of junit,gradescope,classroom50,prairielearn,markdown,annotations
+FORMATS     ?=#           grading: some of junit,gradescope,classroom50,prairielearn,markdown,annotations; of a class also moodle,canvas
 SUBMISSIONS ?=#           grade-all: the directory that holds them
+ROSTER      ?=#           grade-all: a CSV file of the students and their ids
+REGRADE     ?=#           grade-all: the submission, student or id to grade again
 WORKERS     ?=#           grade-all: how many at a time; by default as many as this machine can
 TIME        ?=#           grade-all: how long one submission may take, such as 15m
 MEMORY      ?=#           grade-all: how much memory grading one may take, in MiB
@@ -59,6 +61,7 @@ results = $(if $(strip $(RESULTS)),--results "$(strip $(RESULTS))")
 yes     = $(if $(strip $(YES)),--yes)
 key     = --out "$(strip $(OUT))" $(if $(strip $(KEY)),--key "$(strip $(KEY))")
 grading = $(owned) $(chosen) $(key) $(if $(strip $(FORMATS)),--formats "$(strip $(FORMATS))")
+class   = $(if $(strip $(ROSTER)),--roster "$(strip $(ROSTER))") $(if $(strip $(REGRADE)),--regrade "$(strip $(REGRADE))")
 limits  = $(if $(strip $(WORKERS)),--workers $(WORKERS)) $(if $(strip $(TIME)),--time $(TIME)) $(if $(strip $(MEMORY)),--memory $(MEMORY))
 suite   = $(owned) $(if $(strip $(BESIDE)),--beside $(strip $(BESIDE)))
 
@@ -100,10 +103,10 @@ grade: $(rolecall) ## grade one SUBMISSION (directory or archive) into OUT, on a
 	$(do)exec $(rolecall) grade $(grading) --submission "$(strip $(SUBMISSION))"
 
 grade-all: $(rolecall) ## grade every submission in SUBMISSIONS and write a gradebook; rerun to resume
-	$(do)exec $(rolecall) grade-all $(grading) --submissions "$(strip $(SUBMISSIONS))" $(limits)
+	$(do)exec $(rolecall) grade-all $(grading) --submissions "$(strip $(SUBMISSIONS))" $(class) $(limits)
 
 verify-evidence: $(rolecall) ## verify the results in OUT against their signed evidence
-	$(do)exec $(rolecall) verify-evidence $(key)
+	$(do)exec $(rolecall) verify-evidence $(key) $(chosen)
 
 ## The cluster
 

@@ -10,9 +10,12 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"rolecall/harness"
 	"rolecall/harness/cluster"
 	"rolecall/harness/evidence"
 	"rolecall/harness/grade"
+	"rolecall/harness/gradebook"
+	"rolecall/harness/intake"
 	"rolecall/harness/next"
 	"rolecall/harness/report"
 )
@@ -27,7 +30,7 @@ type grading struct {
 
 func (f *front) gradingFlags(cmd *cobra.Command, g *grading) {
 	f.outFlags(cmd, g)
-	cmd.Flags().StringVar(&g.formats, "formats", "", "write some `of` "+strings.Join(report.FormatNames(), ","))
+	cmd.Flags().StringVar(&g.formats, "formats", "", "write some `of` "+strings.Join(append(report.FormatNames(), gradebook.ImportNames()...), ","))
 	f.ownedFlags(cmd)
 }
 
@@ -46,7 +49,8 @@ func (f *front) settings(g grading) (s grade.Settings, err error) {
 	if s.Labs, err = f.course.Select(g.labs); err != nil {
 		return s, err
 	}
-	if s.Formats, err = report.ParseFormats(g.formats, os.Getenv); err != nil {
+	_, formats := gradebook.ParseImports(g.formats)
+	if s.Formats, err = report.ParseFormats(formats, os.Getenv); err != nil {
 		return s, err
 	}
 	if s.Version, err = grade.Version(); err != nil {
@@ -83,7 +87,7 @@ func (f *front) gradingProvider(cmd *cobra.Command) (cluster.Provider, error) {
 // grade grades one submission on a cluster of its own.
 func (f *front) grade() *cobra.Command {
 	var g grading
-	submission, keep := "", false
+	submission, keep, notes := "", false, []string{}
 	cmd := &cobra.Command{
 		Use:   "grade",
 		Short: "grade one submission on a cluster of its own",
@@ -92,6 +96,9 @@ func (f *front) grade() *cobra.Command {
 			settings, err := f.settings(g)
 			if err != nil {
 				return err
+			}
+			if imports, _ := gradebook.ParseImports(g.formats); len(imports) > 0 {
+				return next.Errorf("run make grade-all SUBMISSIONS=dir", "choosing formats: %s is a file of a class", imports[0].Name)
 			}
 			if submission, err = f.submissionOr(submission); err != nil {
 				return err
@@ -106,7 +113,7 @@ func (f *front) grade() *cobra.Command {
 			}
 			terminal := report.NewTerminal(f.stdout, isTerminal(f.stdout))
 			grader := grade.Grader{
-				Settings: settings, Cluster: c, Keep: keep, Say: f.display.Say,
+				Settings: settings, Cluster: c, Keep: keep, Notes: notes, Say: f.display.Say,
 				Observer: &observer{cmd: cmd, shows: terminal},
 			}
 			result, err := grader.Grade(cmd.Context(), submission, g.out)
@@ -121,7 +128,8 @@ func (f *front) grade() *cobra.Command {
 			return exitStatus(result.ExitStatus())
 		},
 	}
-	cmd.Flags().StringVar(&submission, "submission", "", "a `directory`, a .zip or a .tar.gz (default "+work+")")
+	cmd.Flags().StringVar(&submission, "submission", "", "a `directory` or an archive (default "+work+")")
+	cmd.Flags().StringArrayVar(&notes, "note", nil, "what its submitter should know of how it was chosen, in a `sentence`")
 	cmd.Flags().BoolVar(&keep, "keep", false, "reset and keep the cluster for the next submission")
 	f.gradingFlags(cmd, &g)
 	return cmd
@@ -131,7 +139,7 @@ func (f *front) grade() *cobra.Command {
 func (f *front) gradeAll() *cobra.Command {
 	var g grading
 	var budget grade.Budget
-	submissions, count, memory := "", 0, 4096
+	submissions, roster, regrade, count, memory := "", "", "", 0, 4096
 	cmd := &cobra.Command{
 		Use:   "grade-all",
 		Short: "grade every submission and write a gradebook; run it again to resume",
@@ -141,12 +149,9 @@ func (f *front) gradeAll() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			list, others, err := grade.List(submissions)
+			list, missing, err := f.class(submissions, roster, settings)
 			if err != nil {
 				return err
-			}
-			for _, name := range others {
-				fmt.Fprintf(f.stdout, "left out, neither a directory nor an archive: %s\n", report.OneLine(name, 100))
 			}
 			provider, err := f.gradingProvider(cmd)
 			if err != nil {
@@ -161,9 +166,10 @@ func (f *front) gradeAll() *cobra.Command {
 			}
 			budget.Memory = int64(memory) << 20
 			all := grade.All{
-				Settings: settings, Out: g.out, Count: min(count, len(list)), Budget: budget,
+				Settings: settings, Out: g.out, Missing: missing, Regrade: regrade, Count: min(count, len(list)), Budget: budget,
 				Display: f.display, Lines: f.stdout,
 			}
+			all.Imports, _ = gradebook.ParseImports(g.formats)
 			workers := grade.Workers{
 				Program: self, Arguments: g.arguments(), Provider: provider, Home: f.home, Name: f.want.Name,
 				Keep: !provider.Quick(), // a new one takes half a minute
@@ -174,12 +180,15 @@ func (f *front) gradeAll() *cobra.Command {
 			}
 			fmt.Fprintf(f.stdout, "gradebook: %s\n", filepath.Join(g.out, "gradebook.html"))
 			if cmd.Context().Err() != nil {
-				return cmd.Context().Err()
+				fmt.Fprintf(f.stderr, "Interrupted; %s. The same command goes on: %s\n", book.Progress(), typed(cmd))
+				return exit(2)
 			}
 			return exitStatus(book.ExitStatus())
 		},
 	}
 	cmd.Flags().StringVar(&submissions, "submissions", "", "the `directory` that holds them")
+	cmd.Flags().StringVar(&roster, "roster", "", "a CSV `file` of the students and their ids")
+	cmd.Flags().StringVar(&regrade, "regrade", "", "grade the submission of this `name` again, or of this student or id")
 	cmd.Flags().IntVar(&count, "workers", 0, "how many to grade at a time (default: as many as this machine can)")
 	cmd.Flags().DurationVar(&budget.Time, "time", 15*time.Minute, "how long one submission may take")
 	cmd.Flags().IntVar(&memory, "memory", memory, "how much memory grading one may take, in `MiB`")
@@ -187,9 +196,45 @@ func (f *front) gradeAll() *cobra.Command {
 	return cmd
 }
 
+// class lists the submissions in a folder, with their students, and the students
+// who handed in nothing. It says what it leaves out.
+func (f *front) class(dir, roster string, settings grade.Settings) ([]grade.Submission, []grade.Student, error) {
+	var students grade.Roster
+	if roster != "" {
+		var err error
+		if students, err = grade.ReadRoster(roster); err != nil {
+			return nil, nil, err
+		}
+	}
+	list, others, err := grade.List(dir, intake.New(settings.Course, settings.Labs))
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, name := range others {
+		fmt.Fprintf(f.stdout, "left out, no submission: %s\n", report.OneLine(name, 100))
+	}
+	for _, s := range list {
+		for _, note := range s.Notes {
+			fmt.Fprintln(f.stdout, note)
+		}
+	}
+	if roster == "" {
+		return list, nil, nil
+	}
+	missing, strangers := students.Enrol(list)
+	for _, name := range strangers {
+		fmt.Fprintf(f.stdout, "nobody on the roster: %s\n", report.OneLine(name, 100))
+	}
+	if len(missing) > 0 {
+		fmt.Fprintf(f.stdout, "handed in nothing: %d of %d on the roster\n", len(missing), len(students))
+	}
+	return list, missing, nil
+}
+
 // arguments are the flags that the process of each submission gets too.
 func (g grading) arguments() []string {
-	args := []string{"--formats=" + g.formats, "--labs=" + g.labs}
+	_, formats := gradebook.ParseImports(g.formats)
+	args := []string{"--formats=" + formats, "--labs=" + g.labs}
 	if g.key != "" {
 		args = append(args, "--key="+g.key)
 	}
@@ -216,15 +261,15 @@ func (f *front) verifyEvidence() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			if class := filepath.Join(g.out, "submissions"); isDir(class) {
+				return f.verifyClass(g.out, key, labs, asJSON)
+			}
 			v, err := evidence.Verify(g.out, key, labs)
 			if err != nil {
 				return errors.Join(err, exit(1)) // it was looked at, and does not hold
 			}
 			if asJSON {
-				return f.printJSON(map[string]any{
-					"submission": v.Result.Submission, "outcome": v.Result.Outcome, "points": v.Result.Points, "maxPoints": v.Result.MaxPoints,
-					"key": v.Manifest.Key, "requests": v.Requests, "pods": v.Pods,
-				})
+				return f.printJSON(shown(v))
 			}
 			fmt.Fprintf(f.stdout, "%s: %s, %d of %d points, as signed by %s\n", report.OneLine(v.Result.Submission, 100), v.Result.Outcome, v.Result.Points, v.Result.MaxPoints, v.Manifest.Key)
 			fmt.Fprintf(f.stdout, "every digest matches; %d requests that the verdicts cite are in the audit log as cited; %d pods\n", v.Requests, v.Pods)
@@ -235,4 +280,43 @@ func (f *front) verifyEvidence() *cobra.Command {
 	f.outFlags(cmd, &g)
 	f.homeFlag(cmd)
 	return cmd
+}
+
+// shown is what verify-evidence tells a script of a result.
+func shown(v evidence.Verified) map[string]any {
+	return map[string]any{
+		"submission": v.Result.Submission, "outcome": v.Result.Outcome, "points": v.Result.Points, "maxPoints": v.Result.MaxPoints,
+		"key": v.Manifest.Key, "requests": v.Requests, "pods": v.Pods,
+	}
+}
+
+// verifyClass verifies each submission that grade-all graded, and the gradebook
+// against them.
+func (f *front) verifyClass(out string, key *evidence.Key, labs []harness.Lab, asJSON bool) error {
+	entries, err := os.ReadDir(filepath.Join(out, "submissions"))
+	if err != nil {
+		return fmt.Errorf("verifying evidence: %w", err)
+	}
+	var results []*harness.Result
+	list := []map[string]any{}
+	var wrong error
+	for _, entry := range entries {
+		v, err := evidence.Verify(filepath.Join(out, "submissions", entry.Name()), key, labs)
+		if err != nil {
+			wrong = errors.Join(wrong, fmt.Errorf("%s: %w", entry.Name(), err))
+			continue
+		}
+		results, list = append(results, &v.Result), append(list, shown(v))
+	}
+	if wrong == nil {
+		wrong = gradebook.Verify(out, labs, results)
+	}
+	if wrong != nil {
+		return errors.Join(wrong, exit(1))
+	}
+	if asJSON {
+		return f.printJSON(list)
+	}
+	fmt.Fprintf(f.stdout, "%d submissions are as signed by %s, and gradebook.csv says what they say\n", len(results), key.ID())
+	return nil
 }

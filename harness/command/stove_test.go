@@ -78,7 +78,9 @@ func (p *pot) Up(ctx context.Context) error {
 
 // Reset finds one object too many, which a test may make stay.
 func (p *pot) Reset(_ context.Context, tell func(inventory.Object)) error {
-	tell(inventory.Object{})
+	if tell != nil {
+		tell(inventory.Object{})
+	}
 	if os.Getenv("STICKS") != "" {
 		return errors.New("resetting the cluster: the lid is still there")
 	}

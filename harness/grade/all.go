@@ -8,13 +8,16 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 
 	"rolecall/harness"
+	"rolecall/harness/evidence"
 	"rolecall/harness/gradebook"
 	"rolecall/harness/intake"
+	"rolecall/harness/next"
 	"rolecall/harness/progress"
 	"rolecall/harness/report"
 )
@@ -23,8 +26,11 @@ import (
 type All struct {
 	Settings
 	Out     string
-	Count   int    // of workers
-	Budget  Budget // of each process
+	Missing []Student          // who handed in nothing
+	Imports []gradebook.Import // beside the gradebook
+	Regrade string             // what this names is graded again; "" for none
+	Count   int                // of workers
+	Budget  Budget             // of each process
 	Display *progress.Display
 	Lines   io.Writer // one for each submission as it is graded
 
@@ -36,9 +42,12 @@ type All struct {
 const leaves = 2 * time.Minute
 
 // Grade grades what is not graded yet, and writes the gradebook. A submission
-// is graded if its result is whole, of this submission and by these checks,
-// and no error of ours.
+// is graded if its result is whole, as it was signed, of this submission and by
+// these checks, and no error of ours.
 func (a *All) Grade(ctx context.Context, workers Workers, submissions []Submission) (*gradebook.Book, error) {
+	if a.Regrade != "" && !slices.ContainsFunc(submissions, func(s Submission) bool { return s.goesBy(a.Regrade) }) {
+		return nil, next.Errorf("name a submission, a student or an id with REGRADE=name", "grading again: there is no submission of %s", report.OneLine(a.Regrade, 100))
+	}
 	if err := workers.prepare(ctx, a.Count); err != nil {
 		return nil, err
 	}
@@ -60,11 +69,14 @@ func (a *All) grade(ctx context.Context, submissions []Submission) (*gradebook.B
 	}
 	err := a.work(ctx, run, submissions, open)
 
-	book := &gradebook.Book{Labs: a.Labs}
+	book := &gradebook.Book{Title: a.Course.Name, Labs: a.Labs}
 	for i, s := range submissions {
-		book.Rows = append(book.Rows, gradebook.Row{Name: s.Name, Folder: "submissions/" + s.Folder, Result: run.results[i]})
+		book.Rows = append(book.Rows, gradebook.Row{Name: s.Name, Student: s.Student, ID: s.ID, Folder: "submissions/" + s.Folder, Notes: s.Notes, Result: run.results[i]})
 	}
-	return book, errors.Join(err, book.Write(a.Out))
+	for _, student := range a.Missing {
+		book.Rows = append(book.Rows, gradebook.Row{Student: student.Name, ID: student.IDs[0]})
+	}
+	return book, errors.Join(err, book.Write(a.Out, a.Imports))
 }
 
 // work grades those that are open, and deletes what each worker left.
@@ -98,14 +110,25 @@ func (a *All) work(ctx context.Context, run *tally, submissions []Submission, op
 	return workers.Wait()
 }
 
-// graded is the result of an earlier run, if it still holds.
+// graded is the result of an earlier run, if it still holds. Formats that were
+// not asked for then are written from it.
 func (a *All) graded(s Submission) *harness.Result {
 	result, err := report.Read(filepath.Join(a.out(s), report.ResultsFile))
-	if err != nil || result.Outcome == harness.Error || result.Version != a.Version || !a.sameLabs(result) {
+	if err != nil || result.Outcome == harness.Error || result.Version != a.Version || !a.sameLabs(result) || a.Regrade != "" && s.goesBy(a.Regrade) {
 		return nil
 	}
+	verified, err := evidence.Verify(a.out(s), a.Key, a.Labs)
+	if err != nil {
+		fmt.Fprintf(a.Lines, "grading %s again: %s\n", report.OneLine(s.Name, 100), report.OneLine(err.Error(), 300))
+		return nil
+	}
+	result = &verified.Result
 	digest, err := intake.New(a.Course, a.Labs).Digest(s.Path)
 	if _, refused := intake.AsRefusal(err); err != nil && !refused || digest != result.Digest {
+		return nil
+	}
+	if err := report.Complete(a.out(s), result, a.Formats); err != nil {
+		fmt.Fprintf(a.Lines, "grading %s again: %s\n", report.OneLine(s.Name, 100), report.OneLine(err.Error(), 300))
 		return nil
 	}
 	return result
@@ -134,6 +157,9 @@ func (a *All) one(ctx context.Context, worker int, s Submission) *harness.Result
 	if err == nil {
 		err = os.MkdirAll(out, 0o755)
 	}
+	if err == nil && s.Unclear != nil {
+		return a.unjudged(s, s.Unclear)
+	}
 	if err == nil {
 		err = a.Budget.run(ctx, a.command(worker, s, out), filepath.Join(out, "log.txt"))
 	}
@@ -147,16 +173,27 @@ func (a *All) one(ctx context.Context, worker int, s Submission) *harness.Result
 	case err == nil:
 		err = fmt.Errorf("grading: the process ended without a result; its output is in %s", filepath.Join(out, "log.txt"))
 	}
-	unjudged := a.unjudged(s, err)
-	if err := report.WriteAs(out, unjudged, a.Formats); err != nil {
-		return a.unjudged(s, err)
-	}
-	return unjudged
+	return a.unjudged(s, err)
 }
 
+// unjudged writes a result of a submission that no process has judged, signed as
+// theirs are.
 func (a *All) unjudged(s Submission, why error) *harness.Result {
 	digest, _ := intake.New(a.Course, a.Labs).Digest(s.Path) // a refusal has one too
-	r := &harness.Result{StartedAt: time.Now().UTC(), Submission: s.Name, Digest: digest, Version: a.Version, Labs: Unjudged(a.Labs, why)}
+	r := &harness.Result{StartedAt: time.Now().UTC(), Submission: s.Name, Digest: digest, Version: a.Version}
+	if refusal, refused := intake.AsRefusal(why); refused {
+		r.Labs, r.Review = Unread(a.Labs, refusal)
+	} else {
+		r.Labs = Unjudged(a.Labs, why)
+	}
 	r.Sum()
+	bundle, err := evidence.Create(filepath.Join(a.out(s), "evidence"))
+	if err == nil {
+		err = a.write(a.out(s), r, bundle)
+	}
+	if err != nil {
+		r.Labs, r.Review = Unjudged(a.Labs, errors.Join(why, err)), nil
+		r.Sum()
+	}
 	return r
 }

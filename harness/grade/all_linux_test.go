@@ -18,7 +18,7 @@ import (
 func TestKilledTakesItsProcessesAlong(t *testing.T) {
 	out := t.TempDir()
 	parent := exec.Command(os.Args[0])
-	parent.Env = append(os.Environ(), "ROLECALL_TEST_CLASS="+class(t, "hangs"), "ROLECALL_TEST_GRADED="+out)
+	parent.Env = append(os.Environ(), "ROLECALL_TEST_CLASS="+class(t, "hangs"), "ROLECALL_TEST_GRADED="+out, "ROLECALL_TEST_KEY="+signing.File())
 	require.NoError(t, parent.Start())
 	var child, self int
 	require.Eventually(t, func() bool {

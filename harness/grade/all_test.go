@@ -16,17 +16,22 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"rolecall/harness"
+	"rolecall/harness/evidence"
 	"rolecall/harness/intake"
 	"rolecall/harness/next"
-	"rolecall/harness/report"
 )
 
 // TestMain lets this test program play a grading process: what the submission
 // is called says how it behaves.
 func TestMain(m *testing.M) {
 	if dir := os.Getenv("ROLECALL_TEST_CLASS"); dir != "" {
-		submissions, _, _ := List(dir)
-		g := &All{Settings: Settings{Course: harness.Course{Labs: labs()[:1]}, Labs: labs()}, Out: os.Getenv("ROLECALL_TEST_GRADED"), Count: 1, Lines: os.Stdout, Budget: Budget{Time: time.Minute},
+		submissions, _, _ := List(dir, taker)
+		key, err := evidence.ReadKey(os.Getenv("ROLECALL_TEST_KEY"))
+		if err != nil {
+			panic(err)
+		}
+		signing = key
+		g := &All{Settings: Settings{Course: harness.Course{Labs: labs()[:1]}, Labs: labs(), Key: key}, Out: os.Getenv("ROLECALL_TEST_GRADED"), Count: 1, Lines: os.Stdout, Budget: Budget{Time: time.Minute},
 			command: command, clear: func(context.Context, int) error { return nil }}
 		_, _ = g.grade(context.Background(), submissions)
 		os.Exit(0)
@@ -34,8 +39,20 @@ func TestMain(m *testing.M) {
 	if out := os.Getenv("ROLECALL_TEST_OUT"); out != "" {
 		os.Exit(play(os.Getenv("ROLECALL_TEST_SUBMISSION"), out))
 	}
-	os.Exit(m.Run())
+	home, err := os.MkdirTemp("", "rolecall-test-")
+	if err == nil {
+		signing, err = evidence.OwnKey(home)
+	}
+	if err != nil {
+		panic(err)
+	}
+	status := m.Run()
+	_ = os.RemoveAll(home)
+	os.Exit(status)
 }
+
+// signing is the key of this test and of the grading processes that it plays.
+var signing *evidence.Key
 
 func play(from, out string) int {
 	name := filepath.Base(from)
@@ -82,12 +99,26 @@ func play(from, out string) int {
 			r.Labs[i] = harness.NewLabResult(labs()[i], r.Labs[i].Checks, 0)
 		}
 	}
-	r.Sum()
-	if err := report.WriteAs(out, r, nil); err != nil {
+	if r.Sum(); sign(out, r) != nil {
 		return 2
 	}
 	return r.ExitStatus()
 }
+
+// sign writes a result with its evidence.
+func sign(out string, r *harness.Result) error {
+	key, err := evidence.ReadKey(os.Getenv("ROLECALL_TEST_KEY"))
+	if err != nil {
+		return err
+	}
+	bundle, err := evidence.Create(filepath.Join(out, "evidence"))
+	if err != nil {
+		return err
+	}
+	return Settings{Key: key}.write(out, r, bundle)
+}
+
+var taker = intake.New(harness.Course{Labs: labs()[:1]}, labs())
 
 // class lays submissions out.
 func class(t *testing.T, names ...string) string {
@@ -104,7 +135,7 @@ func class(t *testing.T, names ...string) string {
 // command is a grading process that this test program plays.
 func command(_ int, s Submission, out string) *exec.Cmd {
 	cmd := exec.Command(os.Args[0])
-	cmd.Env = append(os.Environ(), "ROLECALL_TEST_CLASS=", "ROLECALL_TEST_OUT="+out, "ROLECALL_TEST_SUBMISSION="+s.Path)
+	cmd.Env = append(os.Environ(), "ROLECALL_TEST_CLASS=", "ROLECALL_TEST_OUT="+out, "ROLECALL_TEST_SUBMISSION="+s.Path, "ROLECALL_TEST_KEY="+signing.File())
 	return cmd
 }
 
@@ -130,7 +161,7 @@ func newGrading(t *testing.T, out string) *grading {
 
 func (g *grading) all(t *testing.T, dir string) map[string]*harness.Result {
 	t.Helper()
-	submissions, _, err := List(dir)
+	submissions, _, err := List(dir, taker)
 	require.NoError(t, err)
 	book, err := g.grade(t.Context(), submissions)
 	require.NoError(t, err)
@@ -207,11 +238,78 @@ func TestAgainGradesWhatIsLeft(t *testing.T) {
 	assert.EqualValues(t, 4, started(func(g *grading) { g.Version = "v2" }))
 }
 
+// TestOnlySignedResultsAreKept: what was changed by hand after grading is graded
+// again, and said.
+func TestOnlySignedResultsAreKept(t *testing.T) {
+	dir, out := class(t, "wrong-1", "right-1"), t.TempDir()
+	newGrading(t, out).all(t, dir)
+	file := filepath.Join(out, "submissions/wrong-1/results.json")
+	text, err := os.ReadFile(file)
+	require.NoError(t, err)
+	forged := strings.NewReplacer(`"fail"`, `"pass"`, `"points": 0`, `"points": 20`).Replace(string(text))
+	require.NoError(t, os.WriteFile(file, []byte(forged), 0o644))
+	g := newGrading(t, out)
+	assert.Equal(t, harness.Fail, g.all(t, dir)["wrong-1"].Outcome)
+	assert.EqualValues(t, 1, g.started.Load())
+	assert.Contains(t, g.lines.String(), "grading wrong-1 again: comparing ")
+	assert.Contains(t, g.lines.String(), "it was changed after grading\n")
+
+	other, err := evidence.OwnKey(t.TempDir())
+	require.NoError(t, err)
+	g = newGrading(t, out)
+	g.Key = other
+	g.all(t, dir)
+	assert.EqualValues(t, 2, g.started.Load(), "signed by somebody else")
+}
+
+// TestFormatsAskedForLater are written from the results.
+func TestFormatsAskedForLater(t *testing.T) {
+	dir, out := class(t, "right-1"), t.TempDir()
+	newGrading(t, out).all(t, dir)
+	junit := filepath.Join(out, "submissions/right-1/junit.xml")
+	require.NoError(t, os.RemoveAll(junit))
+	for _, spoil := range []func() error{func() error { return nil }, func() error { return os.WriteFile(junit, []byte("<forged/>"), 0o644) }} {
+		require.NoError(t, spoil())
+		g := newGrading(t, out)
+		g.all(t, dir)
+		assert.Zero(t, g.started.Load())
+		text, err := os.ReadFile(junit)
+		require.NoError(t, err)
+		assert.Contains(t, string(text), "<testsuites")
+	}
+}
+
+// TestRegrade grades one again, by any of its names.
+func TestRegrade(t *testing.T) {
+	dir, out := class(t, "right-1", "Bob_7_assignsubmission_file_"), t.TempDir()
+	newGrading(t, out).all(t, dir)
+	for _, name := range []string{"right-1", "bob", "7"} {
+		g := newGrading(t, out)
+		g.Regrade = name
+		g.all(t, dir)
+		assert.EqualValues(t, 1, g.started.Load(), name)
+	}
+}
+
+// TestUnclear: where several things of one student may count, nobody guesses; no
+// process is started, and what is said of it is signed.
+func TestUnclear(t *testing.T) {
+	dir := folderOf(t, map[string]string{"Cyd_9_assignsubmission_file_pod.yaml": "x", "Cyd_9_assignsubmission_file_call.sh": "x"})
+	g := newGrading(t, t.TempDir())
+	result := g.all(t, dir)["Cyd_9_assignsubmission_file_call.sh"]
+	assert.Equal(t, harness.NeedsReview, result.Outcome)
+	assert.Contains(t, result.Review.Reason, "2 things were handed in")
+	assert.Zero(t, g.started.Load())
+	again := newGrading(t, g.Out)
+	again.all(t, dir)
+	assert.Contains(t, again.lines.String(), "nothing new to grade")
+}
+
 // TestStoppedGoesOn interrupts a run; the gradebook says what is missing, and
 // the next run grades just that.
 func TestStoppedGoesOn(t *testing.T) {
 	dir, out := class(t, "a-1", "b-1", "hangs-1", "hangs-2", "z-1"), t.TempDir()
-	submissions, _, err := List(dir)
+	submissions, _, err := List(dir, taker)
 	require.NoError(t, err)
 	g := newGrading(t, out)
 	ctx, stop := context.WithTimeout(t.Context(), 2*time.Second)
@@ -255,7 +353,7 @@ func TestList(t *testing.T) {
 	for _, name := range []string{"cyd.zip", "dan.tar.gz", "README.txt", ".hidden"} {
 		require.NoError(t, os.WriteFile(filepath.Join(dir, name), nil, 0o644))
 	}
-	submissions, others, err := List(dir)
+	submissions, others, err := List(dir, taker)
 	require.NoError(t, err)
 	assert.Equal(t, []string{"README.txt"}, others)
 	seen := map[string]bool{}
@@ -266,7 +364,7 @@ func TestList(t *testing.T) {
 	}
 	assert.Equal(t, "bob", submissions[len(submissions)-3].Folder)
 
-	_, _, err = List(t.TempDir())
+	_, _, err = List(t.TempDir(), taker)
 	assert.ErrorContains(t, err, "neither directories nor archives")
 	assert.Equal(t, "name another one with SUBMISSIONS=dir", next.Of(err))
 }

@@ -33,6 +33,7 @@ type Grader struct {
 	Settings
 	Cluster  cluster.Owned
 	Keep     bool             // the cluster, reset and verified, for the next submission
+	Notes    []string         // to the submitter, of how the submission was chosen
 	Observer harness.Observer // hears of the run; may be nil
 	Say      func(string)     // announces decisions in a line each; may be nil
 }
@@ -71,7 +72,7 @@ func (g *Grader) Grade(ctx context.Context, from, out string) (*harness.Result, 
 	default:
 		result.Labs, left = Unjudged(g.Labs, left), nil
 	}
-	result.Digest, result.Text, result.Notes, result.Version = submission.Digest, submission.Text, submission.Notes, g.Version
+	result.Digest, result.Text, result.Notes, result.Version = submission.Digest, submission.Text, append(g.Notes[:len(g.Notes):len(g.Notes)], submission.Notes...), g.Version
 	result.Sum()
 	return result, errors.Join(g.write(out, result, bundle), left)
 }
@@ -99,13 +100,13 @@ func (g *Grader) judge(ctx context.Context, from string, bundle *evidence.Bundle
 }
 
 // write writes the evidence and the formats, and results.json as the last.
-func (g *Grader) write(out string, result *harness.Result, bundle *evidence.Bundle) error {
+func (s Settings) write(out string, result *harness.Result, bundle *evidence.Bundle) error {
 	native, err := report.Native(result)
 	if err != nil {
 		return err
 	}
-	if err := bundle.Seal(result, native, g.Key); err != nil {
+	if err := bundle.Seal(result, native, s.Key); err != nil {
 		return err
 	}
-	return report.WriteAs(out, result, g.Formats)
+	return report.WriteAs(out, result, s.Formats)
 }

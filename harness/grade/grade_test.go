@@ -12,6 +12,7 @@ import (
 	"k8s.io/client-go/rest"
 
 	"rolecall/harness"
+	"rolecall/harness/check"
 	"rolecall/harness/cluster"
 	"rolecall/harness/evidence"
 	"rolecall/harness/inventory"
@@ -20,18 +21,16 @@ import (
 
 func labs() []harness.Lab {
 	return []harness.Lab{
-		{Slug: "pod", Number: 1, Title: "A pod", Checks: []harness.Check{{ID: "pod.manifest", Points: 12}, {ID: "pod.running", Points: 8, Needs: []string{"pod.manifest"}}}},
+		{Slug: "pod", Number: 1, Title: "A pod", Files: []check.File{{Name: "pod.yaml"}}, Checks: []harness.Check{{ID: "pod.manifest", Points: 12}, {ID: "pod.running", Points: 8, Needs: []string{"pod.manifest"}}}},
 		{Slug: "walkthrough", Title: "The story", Checks: []harness.Check{{ID: "walkthrough.cause"}}},
 	}
 }
 
 func settings(t *testing.T) Settings {
 	t.Helper()
-	key, err := evidence.OwnKey(t.TempDir())
-	require.NoError(t, err)
 	formats, err := report.ParseFormats("junit", os.Getenv)
 	require.NoError(t, err)
-	return Settings{Course: harness.Course{Labs: labs()[:1]}, Labs: labs(), Version: "v1", Key: key, Formats: formats, Home: t.TempDir()}
+	return Settings{Course: harness.Course{Labs: labs()[:1]}, Labs: labs(), Version: "v1", Key: signing, Formats: formats, Home: t.TempDir()}
 }
 
 // broken is a cluster that does not come up.

@@ -36,6 +36,9 @@ func (w Workers) command(worker int, s Submission, out string) *exec.Cmd {
 	if w.Keep {
 		args = append(args, "--keep")
 	}
+	for _, note := range s.Notes {
+		args = append(args, "--note="+note)
+	}
 	cmd := exec.Command(w.Program, append(args, w.Arguments...)...)
 	cmd.Env = append(os.Environ(), "TMPDIR="+w.temporary(worker)) // what a killed compiler leaves goes with the rest
 	return cmd

@@ -14,30 +14,38 @@ import (
 // of each lab, and the outcome of each check. Those that need review come first.
 // Points of a submission that was not judged are left out, so that nobody takes
 // them for a grade. It has no times: the same verdicts give the same bytes.
-func (b *Book) CSV() ([]byte, error) {
-	var out bytes.Buffer
-	w := csv.NewWriter(&out)
-	header := []string{"submission", "outcome", "points", "max_points"}
+func (b *Book) CSV() []byte {
+	lines := [][]string{b.heading()}
+	for _, row := range b.sorted() {
+		lines = append(lines, b.line(row))
+	}
+	return table(lines)
+}
+
+func (b *Book) heading() []string {
+	heading := []string{"student", "id", "submission", "outcome", "points", "max_points"}
 	for _, lab := range b.Labs {
 		if lab.Number > 0 {
-			header = append(header, lab.Folder())
+			heading = append(heading, lab.Folder())
 		}
 	}
 	for _, lab := range b.Labs {
 		for _, c := range lab.Checks {
-			header = append(header, c.ID)
+			heading = append(heading, c.ID)
 		}
 	}
-	_ = w.Write(header) // Error reports it
-	for _, row := range b.sorted() {
-		_ = w.Write(b.line(row))
-	}
-	w.Flush()
-	return out.Bytes(), w.Error()
+	return heading
 }
 
 func (b *Book) line(row Row) []string {
-	line := []string{inert(report.OneLine(row.Name, 200)), row.outcome(), row.points(), fmt.Sprint(b.maxPoints())}
+	line := []string{cell(row.Student), cell(row.ID)}
+	line = append(line, b.verdicts(row)...)
+	return line
+}
+
+// verdicts are a line but for its student.
+func (b *Book) verdicts(row Row) []string {
+	line := []string{cell(row.Name), row.outcome(), row.points(), fmt.Sprint(b.maxPoints())}
 	labs, checks := row.labs(), row.checks()
 	for _, lab := range b.Labs {
 		if lab.Number > 0 {
@@ -51,6 +59,16 @@ func (b *Book) line(row Row) []string {
 	}
 	return line
 }
+
+// table is lines as CSV. Writing to memory does not fail.
+func table(lines [][]string) []byte {
+	var out bytes.Buffer
+	_ = csv.NewWriter(&out).WriteAll(lines)
+	return out.Bytes()
+}
+
+// cell is a name in a table.
+func cell(name string) string { return inert(report.OneLine(name, 200)) }
 
 // inert keeps a spreadsheet from taking a text for a formula, as OWASP advises;
 // blanks before it and the wide forms of the signs do not save it.

@@ -3,6 +3,7 @@
 package gradebook
 
 import (
+	"cmp"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -12,12 +13,14 @@ import (
 
 	"rolecall/harness"
 	"rolecall/harness/next"
+	"rolecall/harness/report"
 )
 
 // Book is a class.
 type Book struct {
-	Labs []harness.Lab // that were graded
-	Rows []Row
+	Title string        // of what was graded
+	Labs  []harness.Lab // that were graded
+	Rows  []Row
 }
 
 // sorted are the rows as they are shown: those that a person must look at
@@ -33,33 +36,40 @@ func (r Row) urgency() int {
 	return 0
 }
 
-// Row is one submission. Its name may hold anything.
+// called is the row in a word: its submission, or its student.
+func (r Row) called() string { return report.OneLine(cmp.Or(r.Name, r.Student, r.ID), 200) }
+
+// Row is one submission, or a student without one. Names may hold anything.
 type Row struct {
-	Name   string
-	Folder string          // of its results, from the gradebook's
-	Result *harness.Result // nil where it is not graded yet
+	Name    string // "" where nothing was handed in
+	Student string // who handed it in, where that is known
+	ID      string // the student's
+	Folder  string // of its results, from the gradebook's
+	Notes   []string
+	Result  *harness.Result // nil where it is not graded yet
 }
 
 // NotYet is the outcome of a submission that is not graded yet.
 const NotYet = "not graded yet"
 
-// Write writes gradebook.csv and gradebook.html into a directory, which it
-// makes. Each appears whole or not at all.
-func (b *Book) Write(dir string) error {
+// Write writes gradebook.csv, gradebook.html and files for import elsewhere into a
+// directory, which it makes. Each appears whole or not at all.
+func (b *Book) Write(dir string, imports []Import) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return next.Errorf("name a directory that can be made with OUT=dir", "writing the gradebook: %w", err)
-	}
-	table, err := b.CSV()
-	if err != nil {
-		return fmt.Errorf("writing the gradebook: %w", err)
 	}
 	page, err := b.HTML()
 	if err != nil {
 		return fmt.Errorf("writing the gradebook: %w", err)
 	}
-	err = maybe.WriteFile(filepath.Join(dir, "gradebook.csv"), table, 0o644)
+	err = maybe.WriteFile(filepath.Join(dir, "gradebook.csv"), b.CSV(), 0o644)
 	if err == nil {
 		err = maybe.WriteFile(filepath.Join(dir, "gradebook.html"), page, 0o644)
+	}
+	for _, i := range imports {
+		if err == nil {
+			err = maybe.WriteFile(filepath.Join(dir, i.File), table(i.lines(b)), 0o644)
+		}
 	}
 	if err != nil {
 		return next.Errorf("free some disk space", "writing the gradebook: %w", err)
@@ -72,6 +82,7 @@ func (b *Book) Write(dir string) error {
 func (b *Book) ExitStatus() (status int) {
 	for _, row := range b.Rows {
 		switch {
+		case row.Name == "": // nothing to judge
 		case row.Result == nil || row.Result.Outcome == harness.Error:
 			return 2
 		case row.Result.Outcome == harness.NeedsReview:
@@ -79,6 +90,20 @@ func (b *Book) ExitStatus() (status int) {
 		}
 	}
 	return status
+}
+
+// Progress is how much of the class is graded, for a sentence.
+func (b *Book) Progress() string {
+	graded, all := 0, 0
+	for _, row := range b.Rows {
+		if row.Name != "" {
+			all++
+		}
+		if row.Result != nil {
+			graded++
+		}
+	}
+	return fmt.Sprintf("%d of %d are graded", graded, all)
 }
 
 // maxPoints is what all labs are worth.
@@ -90,6 +115,9 @@ func (b *Book) maxPoints() (points int) {
 }
 
 func (r Row) outcome() string {
+	if r.Name == "" {
+		return string(harness.NotHandedIn)
+	}
 	if r.Result == nil {
 		return NotYet
 	}

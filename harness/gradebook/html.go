@@ -85,7 +85,7 @@ func (b *Book) HTML() ([]byte, error) {
 
 func (b *Book) view(i int, row Row) rowView {
 	v := rowView{
-		ID: fmt.Sprintf("s%d", i+1), Name: report.OneLine(row.Name, 200),
+		ID: fmt.Sprintf("s%d", i+1), Name: row.called(),
 		Outcome: row.outcome(), Class: strings.ReplaceAll(row.outcome(), " ", "-"), Points: row.points(), Max: fmt.Sprint(b.maxPoints()),
 	}
 	if row.Result != nil {

@@ -20,10 +20,10 @@ var (
 
 // IsArchive reports whether a file is, by its name, meant to be an archive,
 // also of a kind that is not opened here.
-func IsArchive(name string) bool { return stem(name) != name }
+func IsArchive(name string) bool { return Stem(name) != name }
 
-// stem is a name without an archive's ending.
-func stem(name string) string {
+// Stem is a name without an archive's ending.
+func Stem(name string) string {
 	lower := strings.ToLower(name)
 	for _, end := range append(archives[:len(archives):len(archives)], unopened...) {
 		if len(name) > len(end) && strings.HasSuffix(lower, end) {

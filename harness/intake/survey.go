@@ -92,7 +92,7 @@ func (i *Intake) survey(name string, entries []entry) survey {
 	}
 	slices.Sort(folders)
 	for _, folder := range slices.Compact(folders) {
-		lab, like := i.like(stem(path.Base(folder)))
+		lab, like := i.like(Stem(path.Base(folder)))
 		if !like {
 			continue
 		}
@@ -146,7 +146,7 @@ func (s survey) wrapper() (top string) {
 			several = several || next != "" && next != first
 			next = first
 		}
-		if _, lab := s.like(stem(next)); several || next == "" || lab {
+		if _, lab := s.like(Stem(next)); several || next == "" || lab {
 			return top
 		}
 		top = path.Join(top, next)
@@ -380,7 +380,7 @@ func (s survey) forLabs(file string) (labs []harness.Lab, name string) {
 			labs = append(labs, lab)
 		}
 	}
-	if own, like := s.like(stem(s.name)); like && slices.ContainsFunc(labs, func(lab harness.Lab) bool { return lab.Number == own.Number }) {
+	if own, like := s.like(Stem(s.name)); like && slices.ContainsFunc(labs, func(lab harness.Lab) bool { return lab.Number == own.Number }) {
 		labs = []harness.Lab{own}
 	}
 	return labs, file

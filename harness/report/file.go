@@ -1,6 +1,7 @@
 package report
 
 import (
+	"bytes"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -26,12 +27,22 @@ func WriteAs(dir string, result *harness.Result, formats []Format) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return next.Errorf("name a directory that can be made with RESULTS=dir or OUT=dir", "writing results: %w", err)
 	}
-	for _, f := range append(formats[:len(formats):len(formats)], native) {
+	return Complete(dir, result, append(formats[:len(formats):len(formats)], native))
+}
+
+// Complete writes formats of a result into the directory that it is in. A file
+// that is as it should be stays.
+func Complete(dir string, result *harness.Result, formats []Format) error {
+	for _, f := range formats {
 		text, err := f.render(result, f.env)
 		if err != nil {
 			return fmt.Errorf("writing %s: %w", f.File, err)
 		}
-		if err := maybe.WriteFile(filepath.Join(dir, f.File), text, 0o644); err != nil {
+		file := filepath.Join(dir, f.File)
+		if there, err := os.ReadFile(file); err == nil && bytes.Equal(there, text) {
+			continue
+		}
+		if err := maybe.WriteFile(file, text, 0o644); err != nil {
 			return next.Errorf("free some disk space", "writing %s: %w", f.File, err)
 		}
 	}

@@ -1,0 +1,69 @@
+package gradebook
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Import is a file of the class's points that a platform imports.
+type Import struct {
+	Name string // in FORMATS=
+	File string // beside the gradebook
+
+	lines func(*Book) [][]string
+}
+
+// imports are those there are.
+var imports = []Import{{"moodle", "moodle.csv", (*Book).moodle}, {"canvas", "canvas.csv", (*Book).canvas}}
+
+// ImportNames are the names of all of them.
+func ImportNames() (names []string) {
+	for _, i := range imports {
+		names = append(names, i.Name)
+	}
+	return names
+}
+
+// ParseImports takes the names of imports out of names with commas or blanks
+// between them.
+func ParseImports(words string) (chosen []Import, rest string) {
+	var others []string
+	for _, name := range strings.FieldsFunc(words, func(r rune) bool { return r == ',' || r == ' ' }) {
+		if at := slices.IndexFunc(imports, func(i Import) bool { return i.Name == name }); at >= 0 {
+			chosen = append(chosen, imports[at])
+		} else {
+			others = append(others, name)
+		}
+	}
+	return chosen, strings.Join(others, ",")
+}
+
+// moodle is a grading worksheet: Moodle finds a student by the number of the
+// participant, and leaves the grade alone where there is none. Who has no number
+// is left out.
+func (b *Book) moodle() [][]string {
+	lines := [][]string{{"Identifier", "Full name", "Grade", "Maximum Grade", "Last modified (grade)"}}
+	for _, row := range b.Rows {
+		if row.ID != "" {
+			lines = append(lines, []string{"Participant " + cell(row.ID), cell(row.Student), row.points(), fmt.Sprint(b.maxPoints()), ""})
+		}
+	}
+	return lines
+}
+
+// canvas is a gradebook: Canvas finds a student by its own ID, and asks which
+// assignment the last column is.
+func (b *Book) canvas() [][]string {
+	lines := [][]string{
+		{"Student", "ID", "SIS User ID", "SIS Login ID", "Section", b.Title},
+		{"    Points Possible", "", "", "", "", fmt.Sprint(b.maxPoints())},
+	}
+	for _, row := range b.Rows {
+		if row.ID != "" {
+			lines = append(lines, []string{cell(cmp.Or(row.Student, row.Name)), cell(row.ID), "", "", "", row.points()})
+		}
+	}
+	return lines
+}
