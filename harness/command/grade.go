@@ -53,6 +53,7 @@ func (f *front) settings(g grading) (s grade.Settings, err error) {
 	if s.Formats, err = report.ParseFormats(formats, os.Getenv); err != nil {
 		return s, err
 	}
+	s.Formats = append(s.Formats, report.Page)
 	if s.Version, err = grade.Version(); err != nil {
 		return s, err
 	}

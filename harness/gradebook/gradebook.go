@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/google/renameio/v2/maybe"
 
@@ -36,8 +37,16 @@ func (r Row) urgency() int {
 	return 0
 }
 
-// called is the row in a word: its submission, or its student.
-func (r Row) called() string { return report.OneLine(cmp.Or(r.Name, r.Student, r.ID), 200) }
+// known is what else is known of a row with a student: the id and the submission.
+func (r Row) known() string {
+	var parts []string
+	for _, part := range []string{r.ID, r.Name} {
+		if part != "" && part != cmp.Or(r.Student, r.Name, r.ID) {
+			parts = append(parts, report.OneLine(part, 200))
+		}
+	}
+	return strings.Join(parts, ", ")
+}
 
 // Row is one submission, or a student without one. Names may hold anything.
 type Row struct {

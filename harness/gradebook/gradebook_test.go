@@ -15,6 +15,7 @@ import (
 
 	"rolecall/harness"
 	"rolecall/harness/check"
+	"rolecall/harness/report"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
@@ -141,16 +142,17 @@ func TestPageHasNothingOfLearners(t *testing.T) {
 		}
 	}
 	rows, checks := 3+len(attacks), 4
-	assert.Equal(t, []int{1, 1, 0, rows, rows * checks, 1}, []int{count["script"], count["style"], count["img"], count["section"], count["details"], count["h1"]})
+	assert.Equal(t, []int{1, 1, 0, rows, rows*checks + 1, 1}, []int{count["script"], count["style"], count["img"], count["section"], count["details"], count["h1"]})
 	for _, link := range links {
 		switch {
 		case strings.HasPrefix(link, "#"):
 			assert.True(t, ids[link[1:]], "%s leads nowhere", link)
 		default:
-			assert.Regexp(t, `^(data:,|[a-z./]+/results\.json)$`, link)
+			assert.Regexp(t, `^(data:,|[a-z./]+/(results\.json|report\.html))$`, link)
 		}
 	}
-	policy := "default-src 'none'; style-src '" + hash(style) + "'; script-src '" + hash(script) + "'"
+	policy := string(report.Policy(report.Style+style, script))
+	assert.Contains(t, policy, "default-src 'none'; style-src 'sha256-")
 	assert.True(t, bytes.Contains(text, []byte(policy)), "only the page's own script runs")
 }
 
@@ -189,14 +191,104 @@ func TestNeedsReview(t *testing.T) {
 	page, err := b.HTML()
 	require.NoError(t, err)
 	for _, part := range []string{
-		"3 submissions: 1 passed, 0 not yet, 0 could not be judged, 1 needs review, 1 nothing handed in.",
-		`<td class="needs-review">needs-review</td><td class="points"></td>`, "why: it is a RAR &lt;archive&gt;", "next: Unpack it.",
+		"3 submissions: 1 passed, 0 not yet, 0 could not be judged, 1 need review, 1 handed in nothing.",
+		`<td class="needs-review">needs-review</td><td class="points"></td>`, "why: it is a RAR &lt;archive&gt;", "next: Unpack it.", `<a href="#s1">cyd.rar</a>: it is a RAR &lt;archive&gt;. Unpack it.`,
 	} {
 		assert.Contains(t, string(page), part)
 	}
 	assert.Equal(t, 3, b.ExitStatus())
 	b.Rows = append(b.Rows, Row{Name: "eve"})
 	assert.Equal(t, 2, b.ExitStatus(), "one that is not graded yet is graded by the same command")
+}
+
+// TestStudents: who is known goes by name and id; who handed in nothing has a row.
+func TestStudents(t *testing.T) {
+	ada := sample().Rows[0]
+	ada.Student, ada.ID, ada.Notes = "Ada <Lovelace>", "7", []string{"ada (1).zip counts"}
+	b := &Book{Title: "k8s", Labs: class, Rows: []Row{ada, {Student: "=Bob", ID: "8"}}}
+	text := string(b.CSV())
+	assert.Contains(t, text, "\nAda <Lovelace>,7,ada.zip,pass,40,40,")
+	assert.Contains(t, text, "\n'=Bob,8,,nothing-handed-in,,40,,,,,,\n")
+	page, err := b.HTML()
+	require.NoError(t, err)
+	for _, part := range []string{"1 submissions: 1 passed", "1 handed in nothing", "Ada &lt;Lovelace&gt;</a><small>7, ada.zip</small>", "<p>note: ada (1).zip counts</p>"} {
+		assert.Contains(t, string(page), part)
+	}
+	assert.Equal(t, 0, b.ExitStatus())
+	assert.Equal(t, "1 of 1 are graded", b.Progress())
+
+	dir := t.TempDir()
+	chosen, rest := ParseImports("junit moodle,canvas")
+	assert.Equal(t, "junit", rest)
+	require.NoError(t, b.Write(dir, chosen))
+	for name, want := range map[string]string{
+		"moodle.csv": "Identifier,Full name,Grade,Maximum Grade,Last modified (grade)\nParticipant 7,Ada <Lovelace>,40,40,\nParticipant 8,'=Bob,,40,\n",
+		"canvas.csv": "Student,ID,SIS User ID,SIS Login ID,Section,k8s\n\"    Points Possible\",,,,,40\nAda <Lovelace>,7,,,,40\n'=Bob,8,,,,\n",
+	} {
+		got, err := os.ReadFile(filepath.Join(dir, name))
+		require.NoError(t, err)
+		assert.Equal(t, want, string(got))
+	}
+}
+
+// TestSummary counts labs and checks, and names what most learners met.
+func TestSummary(t *testing.T) {
+	p, f, e, s := harness.Pass, harness.Fail, harness.Error, harness.Skipped
+	b := &Book{Labs: class, Rows: []Row{
+		row("a", "a", "x", p, p, p, p), row("b", "b", "one", f, s, p, s), row("c", "c", "two", f, s, f, s), row("d", "d", "x", p, e, f, s),
+		row("e", "e", "one", f, s, f, s), unread("g", harness.NeedsReview), {Name: "h"},
+	}}
+	b.Rows[4].Result.Labs[1].Missing = true
+	for _, i := range []int{2, 3, 4} {
+		b.Rows[i].Result.Labs[1].Checks[0].Hint = "Compile it."
+	}
+	labs, checks := b.labTallies(), b.checkTallies()
+	assert.Equal(t, tally{Name: "lab 1", Passed: 1, Failed: 3, Errors: 1}, labs[0])
+	assert.Equal(t, tally{Name: "lab 2", Passed: 2, Failed: 2, Missing: 1}, labs[1])
+	assert.Equal(t, tally{Name: "pod.running", Desc: "it runs", Passed: 1, Errors: 1, Skipped: 3}, checks[1])
+	assert.Equal(t, []message{{2, "pod.manifest", "Try one", "one"}, {2, "token.runs", "Compile it.", "two"}}, b.messages())
+}
+
+// TestEqual points out submissions of the same text, and nothing that was not
+// read.
+func TestEqual(t *testing.T) {
+	p := harness.Pass
+	b := &Book{Labs: class, Rows: []Row{row("ada", "a", "", p, p, p, p), row("bob", "b", "", p, p, p, p), row("cyd", "c", "", p, p, p, p), row("dan", "d", "", p, p, p, p), row("eve", "e", "", p, p, p, p)}}
+	for i, text := range []string{"1", "2", "1", "", ""} {
+		b.Rows[i].Result.Text = text
+	}
+	page, err := b.HTML()
+	require.NoError(t, err)
+	assert.Contains(t, string(page), `<li><a href="#s1">ada</a>, <a href="#s3">cyd</a></li>`)
+	assert.Equal(t, 1, strings.Count(string(page), "Equal submissions"))
+	b.Rows[2].Result.Text = ""
+	page, err = b.HTML()
+	require.NoError(t, err)
+	assert.NotContains(t, string(page), "Equal submissions")
+}
+
+// TestVerify: a gradebook says what the results say, or it was changed.
+func TestVerify(t *testing.T) {
+	p, f, e, s := harness.Pass, harness.Fail, harness.Error, harness.Skipped
+	b := &Book{Labs: class, Rows: []Row{row("ada", "a", "", p, p, p, p), row("bob", "b", "", f, s, p, s), row("cyd", "c", "", p, e, p, s), unread("eve", harness.NeedsReview), {Name: "fay"}, {Student: "Gus", ID: "7"}}}
+	var results []*harness.Result
+	for _, row := range b.Rows[:4] {
+		results = append(results, row.Result)
+	}
+	verify := func(change ...string) error {
+		dir := t.TempDir()
+		require.NoError(t, os.WriteFile(filepath.Join(dir, "gradebook.csv"), []byte(strings.NewReplacer(change...).Replace(string(b.CSV()))), 0o644))
+		return Verify(dir, class, results)
+	}
+	assert.NoError(t, verify())
+	assert.NoError(t, verify(",,ada,", "Ada,7,ada,"), "a student comes from a name or a roster")
+	for _, change := range [][]string{
+		{"bob,fail,20", "bob,fail,40"}, {"bob,fail", "bob,pass"}, {"skipped,pass,skipped\n", "pass,pass,skipped\n"}, {"eve,needs-review,,", "eve,needs-review,0,"},
+		{"fay,not graded yet,,", "fay,not graded yet,40,"}, {",nothing-handed-in,,", ",nothing-handed-in,40,"}, {"bob,fail,20,40,0,20,fail,skipped,pass,skipped", "bob,not graded yet,,40,,,,,,"},
+	} {
+		assert.ErrorContains(t, verify(change...), "it was changed after grading", "%v", change)
+	}
+	assert.ErrorContains(t, verify("lab-2", "lab-9"), "its columns are of other labs")
 }
 
 // TestColumnsAreTheCourses: other labs, other columns and totals, also where a

@@ -2,11 +2,11 @@ package gradebook
 
 import (
 	"bytes"
-	"crypto/sha256"
+	"cmp"
 	_ "embed"
-	"encoding/base64"
 	"fmt"
 	"html/template"
+	"slices"
 	"strings"
 
 	"rolecall/harness"
@@ -39,19 +39,27 @@ func name(lab harness.Lab) string {
 
 // view is what the page shows.
 type view struct {
-	Policy template.HTMLAttr
-	Style  template.CSS
-	Script template.JS
-	Counts string
-	Labs   []harness.Lab
-	Rows   []rowView
+	Policy       template.HTMLAttr
+	Style        template.CSS
+	Script       template.JS
+	Counts       string
+	Outcomes     []string // that there are
+	Review       []reviewView
+	LabTallies   []tally
+	CheckTallies []tally
+	Messages     []message
+	Equal        [][]rowView
+	Labs         []harness.Lab
+	Rows         []rowView
 }
 
 type rowView struct {
-	ID, Name, Folder, Outcome, Class, Points, Max, Missing string
-	Asides                                                 []string // beside the verdicts
-	Checks                                                 []checkView
+	ID, Name, Known, Folder, Outcome, Class, Points, Max, Missing string
+	Asides                                                        []string // beside the verdicts
+	Checks                                                        []checkView
 }
+
+type reviewView struct{ ID, Name, Why, Next string }
 
 type checkView struct {
 	ID, Check, Desc, Points, Text string
@@ -59,25 +67,41 @@ type checkView struct {
 }
 
 // HTML is the class as one page that needs nothing else: readable without
-// scripts; with them its columns sort. Text of learners is escaped by
-// html/template, and a policy forbids any script or style but the page's own.
+// scripts; with them its columns sort and its rows are found. Text of learners
+// is escaped by html/template, and a policy forbids any script or style but the
+// page's own.
 func (b *Book) HTML() ([]byte, error) {
+	css := report.Style + style
 	v := view{
-		Policy: template.HTMLAttr(fmt.Sprintf(`content="default-src 'none'; style-src '%s'; script-src '%s'; img-src data:; base-uri 'none'; form-action 'none'"`, hash(style), hash(script))),
-		Style:  template.CSS(style), Script: template.JS(script), Labs: b.Labs,
+		Policy: report.Policy(css, script), Style: template.CSS(css), Script: template.JS(script), Labs: b.Labs,
+		LabTallies: b.labTallies(), CheckTallies: b.checkTallies(), Messages: b.messages(),
 	}
 	count := map[string]int{}
+	submissions := 0
 	for i, row := range b.sorted() {
-		v.Rows = append(v.Rows, b.view(i, row))
-		count[row.outcome()]++
-	}
-	v.Counts = fmt.Sprintf("%d submissions: %d passed, %d not yet, %d could not be judged", len(b.Rows),
-		count[string(harness.Pass)], count[string(harness.Fail)]+count[string(harness.Skipped)], count[string(harness.Error)])
-	for _, other := range []string{string(harness.NeedsReview), string(harness.NotHandedIn), NotYet} {
-		if count[other] > 0 {
-			v.Counts += fmt.Sprintf(", %d %s", count[other], strings.ReplaceAll(other, "-", " "))
+		shown := b.view(i, row)
+		v.Rows = append(v.Rows, shown)
+		if count[shown.Outcome]++; count[shown.Outcome] == 1 {
+			v.Outcomes = append(v.Outcomes, shown.Outcome)
+		}
+		if row.Name != "" {
+			submissions++
+		}
+		if row.outcome() == string(harness.NeedsReview) {
+			v.Review = append(v.Review, reviewView{shown.ID, shown.Name, report.OneLine(row.Result.Review.Reason, maxCell), report.OneLine(row.Result.Review.Next, maxCell)})
 		}
 	}
+	slices.Sort(v.Outcomes)
+	v.Counts = fmt.Sprintf("%d submissions: %d passed, %d not yet, %d could not be judged", submissions,
+		count[string(harness.Pass)], count[string(harness.Fail)]+count[string(harness.Skipped)], count[string(harness.Error)])
+	for _, other := range []struct{ outcome, counted string }{
+		{string(harness.NeedsReview), "need review"}, {NotYet, NotYet}, {string(harness.NotHandedIn), "handed in nothing"},
+	} {
+		if count[other.outcome] > 0 {
+			v.Counts += fmt.Sprintf(", %d %s", count[other.outcome], other.counted)
+		}
+	}
+	v.Equal = equal(b.sorted(), v.Rows)
 	var out bytes.Buffer
 	err := pageTemplate.Execute(&out, v)
 	return out.Bytes(), err
@@ -85,7 +109,7 @@ func (b *Book) HTML() ([]byte, error) {
 
 func (b *Book) view(i int, row Row) rowView {
 	v := rowView{
-		ID: fmt.Sprintf("s%d", i+1), Name: row.called(),
+		ID: fmt.Sprintf("s%d", i+1), Name: report.OneLine(cmp.Or(row.Student, row.Name, row.ID), 200), Known: row.known(),
 		Outcome: row.outcome(), Class: strings.ReplaceAll(row.outcome(), " ", "-"), Points: row.points(), Max: fmt.Sprint(b.maxPoints()),
 	}
 	if row.Result != nil {
@@ -96,14 +120,19 @@ func (b *Book) view(i int, row Row) rowView {
 			}
 		}
 	}
+	for _, note := range row.Notes {
+		if aside := "note: " + report.OneLine(note, maxCell); !slices.Contains(v.Asides, aside) {
+			v.Asides = append(v.Asides, aside)
+		}
+	}
 	checks := row.checks()
 	for _, lab := range b.Labs {
 		for _, defined := range lab.Checks {
 			c := checks[defined.ID]
 			text := report.Explain(c)
 			switch {
-			case row.Result == nil:
-				text = NotYet
+			case row.Result == nil || row.Result.Review != nil:
+				text = row.outcome()
 			case text == "":
 				text = "nothing more was seen"
 			}
@@ -114,10 +143,4 @@ func (b *Book) view(i int, row Row) rowView {
 		}
 	}
 	return v
-}
-
-// hash names a script or style in a content security policy.
-func hash(text string) string {
-	sum := sha256.Sum256([]byte(text))
-	return "sha256-" + base64.StdEncoding.EncodeToString(sum[:])
 }

@@ -1,6 +1,6 @@
 "use strict";
-// A cell opens its evidence; columns sort, and sort back. Without this script
-// the page reads the same, from top to bottom.
+// A cell opens its evidence; columns sort, and sort back; rows are found by name
+// and outcome. Without this script the page reads the same, from top to bottom.
 {
 	const open = () => {
 		const target = document.getElementById(decodeURIComponent(location.hash.slice(1)));
@@ -40,4 +40,22 @@
 			body.append(...rows.map(([, row]) => row));
 		});
 	}
+
+	const find = document.getElementById("find");
+	const [search, outcome, found] = find.children;
+	find.hidden = false;
+	const filter = () => {
+		const word = search.value.trim().toLowerCase();
+		let count = 0;
+		for (const row of body.rows) {
+			const [name, result] = row.cells;
+			const shown = name.textContent.toLowerCase().includes(word) && (outcome.value === "" || result.textContent === outcome.value);
+			row.hidden = !shown;
+			document.getElementById(name.querySelector("a").hash.slice(1)).hidden = !shown;
+			if (shown) count++;
+		}
+		found.value = word === "" && outcome.value === "" ? "" : `${count} of ${body.rows.length}`;
+	};
+	search.addEventListener("input", filter);
+	outcome.addEventListener("change", filter);
 }

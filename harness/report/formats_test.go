@@ -1,6 +1,7 @@
 package report
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -16,6 +17,7 @@ import (
 	"github.com/yuin/goldmark/ast"
 	"github.com/yuin/goldmark/extension"
 	"github.com/yuin/goldmark/text"
+	"golang.org/x/net/html"
 
 	"rolecall/harness"
 	"rolecall/harness/check"
@@ -298,6 +300,32 @@ func TestTextIsBoundedAndPrintable(t *testing.T) {
 			assert.NotContains(t, string(text), "<script>", f.Name)
 		}
 	}
+}
+
+// TestPageIsTheirs: the page is as its file says, also where its learner attacks
+// it, and has neither scripts nor links.
+func TestPageIsTheirs(t *testing.T) {
+	dir := t.TempDir()
+	require.NoError(t, WriteAs(dir, sample(), []Format{Page}))
+	text, err := os.ReadFile(filepath.Join(dir, "report.html"))
+	require.NoError(t, err)
+	golden(t, "report.html", text)
+
+	text, err = renderPage(hostile(attacks...))
+	require.NoError(t, err)
+	tree, err := html.Parse(bytes.NewReader(text))
+	require.NoError(t, err)
+	count := map[string]int{}
+	for n := range tree.Descendants() {
+		if n.Type == html.ElementNode {
+			count[n.Data]++
+			for _, a := range n.Attr {
+				assert.False(t, strings.HasPrefix(a.Key, "on"), "a handler: %s", a.Val)
+			}
+		}
+	}
+	assert.Equal(t, []int{0, 0, 0, 1, 1, 2 * len(attacks)}, []int{count["script"], count["img"], count["a"], count["h1"], count["h2"], count["details"]})
+	assert.Contains(t, string(text), "script-src 'none'")
 }
 
 func TestParseFormats(t *testing.T) {
