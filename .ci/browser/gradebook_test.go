@@ -91,6 +91,22 @@ func cells(t *testing.T, o *opened, index string) []string {
 	return ask[[]string](t, o, strings.Replace(column, "%", index, 1))
 }
 
+// TestFind shows the rows of a name or an outcome, and all without either.
+func TestFind(t *testing.T) {
+	o := open(t, true)
+	visible := `[...document.querySelectorAll("#grades tbody tr")].filter(row => row.checkVisibility()).map(row => row.cells[0].textContent)`
+	enter := func(field, text string) []string {
+		return ask[[]string](t, o, `{ const field = document.querySelector("#find `+field+`"); field.value = "`+text+`"; field.dispatchEvent(new Event(field.type === "search" ? "input" : "change")); } `+visible)
+	}
+	all := enter("input", "")
+	assert.Greater(t, len(all), 3)
+	assert.Equal(t, []string{"bob"}, enter("input", "BOb"))
+	assert.True(t, ask[bool](t, o, `document.getElementById("s2").checkVisibility() && !document.getElementById("s1").checkVisibility()`))
+	assert.Empty(t, enter("select", "pass"))
+	assert.Equal(t, []string{"ada.zip"}, enter("input", ""))
+	assert.Equal(t, all, enter("select", ""))
+}
+
 func TestSortAndOpen(t *testing.T) {
 	o := open(t, true)
 	names, points := cells(t, o, "0"), cells(t, o, "2")

@@ -191,7 +191,7 @@ func TestNeedsReview(t *testing.T) {
 	page, err := b.HTML()
 	require.NoError(t, err)
 	for _, part := range []string{
-		"3 submissions: 1 passed, 0 not yet, 0 could not be judged, 1 need review, 1 handed in nothing.",
+		"3 submissions: 1 passed, 0 not yet, 0 could not be judged, 1 to review, 1 handed in nothing.",
 		`<td class="needs-review">needs-review</td><td class="points"></td>`, "why: it is a RAR &lt;archive&gt;", "next: Unpack it.", `<a href="#s1">cyd.rar</a>: it is a RAR &lt;archive&gt;. Unpack it.`,
 	} {
 		assert.Contains(t, string(page), part)

@@ -95,7 +95,7 @@ func (b *Book) HTML() ([]byte, error) {
 	v.Counts = fmt.Sprintf("%d submissions: %d passed, %d not yet, %d could not be judged", submissions,
 		count[string(harness.Pass)], count[string(harness.Fail)]+count[string(harness.Skipped)], count[string(harness.Error)])
 	for _, other := range []struct{ outcome, counted string }{
-		{string(harness.NeedsReview), "need review"}, {NotYet, NotYet}, {string(harness.NotHandedIn), "handed in nothing"},
+		{string(harness.NeedsReview), "to review"}, {NotYet, NotYet}, {string(harness.NotHandedIn), "handed in nothing"},
 	} {
 		if count[other.outcome] > 0 {
 			v.Counts += fmt.Sprintf(", %d %s", count[other.outcome], other.counted)
