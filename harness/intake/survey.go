@@ -27,7 +27,7 @@ type candidate struct {
 	lab    harness.Lab
 	folder string
 	exact  bool // it has the very name
-	asked  bool // it holds a file that the lab asks for
+	asked  bool // it holds a file that the lab asks for, if it asks for any
 }
 
 // labLike is a name that begins as a lab's does: Lab-1, lab_01, "lab 1 - pod".
@@ -63,10 +63,12 @@ func (i *Intake) survey(name string, entries []entry) survey {
 	s.top = s.wrapper()
 	children := map[string]map[string]bool{} // names of what is in a folder
 	files := map[string]bool{}               // folders that hold a file
+	archives := map[string]bool{}            // that were opened
 	for _, e := range entries {
 		if hidden(e.name) {
 			continue
 		}
+		archives[e.name] = e.dir && e.packed != nil
 		if !e.dir {
 			files[parent(e.name)] = true
 		}
@@ -93,6 +95,9 @@ func (i *Intake) survey(name string, entries []entry) survey {
 	slices.Sort(folders)
 	for _, folder := range slices.Compact(folders) {
 		lab, like := i.like(Stem(path.Base(folder)))
+		if !like && archives[folder] { // in a lab's folder it is that lab's
+			lab, like = i.like(path.Base(parent(folder)))
+		}
 		if !like {
 			continue
 		}
@@ -106,7 +111,7 @@ func (i *Intake) survey(name string, entries []entry) survey {
 		}
 		s.candidates = append(s.candidates, candidate{
 			lab: lab, folder: folder, exact: path.Base(folder) == lab.Folder(),
-			asked: slices.ContainsFunc(slices.Collect(maps.Keys(in)), func(name string) bool { return asks(lab, name) }),
+			asked: len(lab.Files) == 0 || slices.ContainsFunc(slices.Collect(maps.Keys(in)), func(name string) bool { return asks(lab, name) }),
 		})
 	}
 	all := s.candidates
@@ -153,19 +158,19 @@ func (s survey) wrapper() (top string) {
 	}
 }
 
-// complete reports whether every lab was found.
+// complete reports whether every lab was found, with a file that it asks for.
 func (s survey) complete() bool {
 	for _, lab := range s.wanted {
-		if !slices.ContainsFunc(s.candidates, func(c candidate) bool { return c.lab.Number == lab.Number }) {
+		if !slices.ContainsFunc(s.candidates, func(c candidate) bool { return c.lab.Number == lab.Number && c.asked }) {
 			return false
 		}
 	}
 	return true
 }
 
-// inLab reports whether a name is in a folder that may be a lab's.
+// inLab reports whether a name is in the folder of a lab that was found.
 func (s survey) inLab(name string) bool {
-	return slices.ContainsFunc(s.candidates, func(c candidate) bool { _, inside := below(name, c.folder); return inside })
+	return slices.ContainsFunc(s.candidates, func(c candidate) bool { _, inside := below(name, c.folder); return inside && c.asked })
 }
 
 // choose returns the one reading of what was handed in; one without labs where
