@@ -189,6 +189,8 @@ var handIns = []struct {
 	{"a zip in each lab", files{"lab-1/pod.zip": files{"pod.yaml": ""}.zip(), "lab-2/lab-2.zip": files{"call.sh": ""}.zip(), "lab-3/x.zip": files{"lab-3/call.sh": ""}.zip()},
 		[]string{"lab-1/pod.yaml", "lab-2/call.sh", "lab-3/call.sh"}, []string{"the labs were found in lab-1, lab-2 and lab-3/x.zip", "pod.zip and lab-2.zip were taken as lab-1 and lab-2"}, ""},
 	{"a zip beside a lab's files", files{"lab-1/pod.yaml": "new", "lab-1/old.zip": files{"pod.yaml": "old"}.zip()}, []string{"lab-1/old.zip", "lab-1/pod.yaml"}, nil, ""},
+	{"some in folders", files{"lab-1/pod.yaml": "", "rolebinding.yaml": "", "call.sh": "", "pod.yaml": "old"}, []string{"lab-1/pod.yaml", "lab-4/rolebinding.yaml"},
+		[]string{"files at the top were taken as lab-4/rolebinding.yaml"}, ""},
 	{"two zips of all", files{"one.zip": work.zip(), "two.zip": work.zip()}, nil, nil, "it holds labs in 2 folders, one.zip and two.zip among them"},
 	{"a zip beside its folder", work.in("work").with(files{"work.zip": work.zip()}), work.sorted(), nil, ""},
 	{"a zip in a zip in a zip.zip", files{"b.zip": files{"c.zip": work.zip()}.zip()}.zip(), nil, nil, "it holds no lab folder (lab-1 to lab-5), but b.zip"},

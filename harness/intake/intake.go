@@ -30,6 +30,7 @@ const (
 	freeBytes   = 4 << 20
 	maxEntries  = 50_000 // files and folders
 	maxInner    = 20     // archives inside
+	maxPlaces   = 200    // that may be a lab's folder
 	maxDepth    = 10     // folders in a lab's folder
 	maxName     = 200    // bytes of one part of a path
 	maxNamed    = 3      // of a kind that a note names

@@ -15,6 +15,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -474,10 +475,33 @@ func TestMessagesNameTheCoursesLabs(t *testing.T) {
 	assert.Equal(t, "Ask for one folder, .zip or .tar.gz that holds lab-3 and lab-9.", refusal.Next)
 }
 
+// TestALotIsLookedThroughInTime holds what is looked through to seconds, whatever
+// it is called.
+func TestALotIsLookedThroughInTime(t *testing.T) {
+	for says, name := range map[string]func(n int) string{
+		"folders of labs in more than 200 places": func(n int) string { return fmt.Sprintf("%d/lab-1/pod.yaml", n) },
+		"it holds no lab folder":                  func(n int) string { return fmt.Sprintf("%d/%d", n%100, n) },
+	} {
+		names := make([]string, 0, maxEntries)
+		for n := range maxEntries {
+			names = append(names, name(n))
+		}
+		began := time.Now()
+		_, err := take(t, zipOf(t, named(names...)...))
+		assert.ErrorContains(t, err, says)
+		assert.Less(t, time.Since(began), 30*time.Second)
+	}
+}
+
 // FuzzArchive hands in anything at all: it is taken or refused, and stays inside.
 func FuzzArchive(f *testing.F) {
 	f.Add([]byte("PK\x05\x06" + strings.Repeat("\x00", 18)))
 	f.Add([]byte{0x1f, 0x8b, 8, 0})
+	for _, h := range handIns {
+		if archive, ok := h.holds.(string); ok && len(archive) < 1<<20 {
+			f.Add([]byte(archive))
+		}
+	}
 	f.Fuzz(func(t *testing.T, archive []byte) {
 		_, err := take(t, archive)
 		if err != nil {

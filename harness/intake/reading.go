@@ -38,7 +38,7 @@ func (i *Intake) read(name string, u *unpacker) (reading, error) {
 		return reading{}, &Refusal{Reason: "nothing was handed in: it holds no file", Next: "Nothing, if that is so; otherwise ask for the work.", Nothing: true}
 	}
 	var closed []trouble
-	if !s.complete() {
+	if !s.complete() && len(s.candidates) <= maxPlaces {
 		var err error
 		if closed, err = i.unpackInner(u, s); err != nil {
 			return reading{}, err

@@ -61,58 +61,26 @@ func (i *Intake) IsLab(name string) bool {
 func (i *Intake) survey(name string, entries []entry) survey {
 	s := survey{Intake: i, entries: entries, name: name}
 	s.top = s.wrapper()
-	children := map[string]map[string]bool{} // names of what is in a folder
-	files := map[string]bool{}               // folders that hold a file
-	archives := map[string]bool{}            // that were opened
-	for _, e := range entries {
-		if hidden(e.name) {
-			continue
-		}
-		archives[e.name] = e.dir && e.packed != nil
-		if !e.dir {
-			files[parent(e.name)] = true
-		}
-		for name := e.name; name != ""; name = parent(name) {
-			in := parent(name)
-			if children[in][path.Base(name)] {
-				break
-			}
-			if children[in] == nil {
-				children[in] = map[string]bool{}
-			}
-			children[in][path.Base(name)] = true
-		}
-	}
-	folders := make([]string, 0, len(children))
-	for _, e := range entries {
-		if _, lab := i.like(path.Base(e.name)); lab && !hidden(e.name) && (e.dir || stray.MatchString(path.Base(e.name))) {
-			folders = append(folders, e.name) // it may be empty, or no folder
-		}
-	}
-	for folder := range children {
-		folders = append(folders, folder)
-	}
-	slices.Sort(folders)
-	for _, folder := range slices.Compact(folders) {
+	o := outlined(entries)
+	for _, folder := range o.folders() {
 		lab, like := i.like(Stem(path.Base(folder)))
-		if !like && archives[folder] { // in a lab's folder it is that lab's
+		if !like && o.archives[folder] { // in a lab's folder it is that lab's
 			lab, like = i.like(path.Base(parent(folder)))
 		}
-		if !like {
-			continue
-		}
-		in := children[folder]
-		if path.Base(folder) == i.course.Dir(lab) && (in["starter"] || in["solution"]) {
+		in := o.children[folder]
+		switch {
+		case !like || s.courses != "" && strings.HasPrefix(folder, s.courses+"/") && parent(folder) != s.courses:
+		case path.Base(folder) == i.course.Dir(lab) && (in["starter"] || in["solution"]):
 			s.courses = parent(folder)
-			continue
+		default:
+			s.candidates = append(s.candidates, candidate{
+				lab: lab, folder: folder, exact: path.Base(folder) == lab.Folder(),
+				asked: len(lab.Files) == 0 || slices.ContainsFunc(slices.Collect(maps.Keys(in)), func(name string) bool { return asks(lab, name) }),
+			})
 		}
-		if s.courses != "" && strings.HasPrefix(folder, s.courses+"/") {
-			continue
-		}
-		s.candidates = append(s.candidates, candidate{
-			lab: lab, folder: folder, exact: path.Base(folder) == lab.Folder(),
-			asked: len(lab.Files) == 0 || slices.ContainsFunc(slices.Collect(maps.Keys(in)), func(name string) bool { return asks(lab, name) }),
-		})
+	}
+	if len(s.candidates) > maxPlaces {
+		return s
 	}
 	all := s.candidates
 	s.candidates = slices.DeleteFunc(slices.Clone(all), func(c candidate) bool {
@@ -121,10 +89,50 @@ func (i *Intake) survey(name string, entries []entry) survey {
 				return false
 			}
 			_, inside := below(other.folder, c.folder)
-			return inside && !files[c.folder] || other.asked && !c.asked && !c.exact // a folder around it, or one of notes
+			return inside && !o.files[c.folder] || other.asked && !c.asked && !c.exact // a folder around it, or one of notes
 		})
 	})
 	return s
+}
+
+// outline is what is in which folder.
+type outline struct {
+	children map[string]map[string]bool // names by folder
+	files    map[string]bool            // folders that hold a file
+	archives map[string]bool            // that were opened
+	named    []string                   // what has a lab's name; it may be empty, or no folder
+}
+
+func outlined(entries []entry) outline {
+	o := outline{map[string]map[string]bool{}, map[string]bool{}, map[string]bool{}, nil}
+	for _, e := range entries {
+		if hidden(e.name) {
+			continue
+		}
+		o.archives[e.name] = e.dir && e.packed != nil
+		if !e.dir {
+			o.files[parent(e.name)] = true
+		}
+		if base := path.Base(e.name); labLike.MatchString(base) && (e.dir || stray.MatchString(base)) {
+			o.named = append(o.named, e.name)
+		}
+		for name := e.name; name != ""; name = parent(name) {
+			in := parent(name)
+			if o.children[in][path.Base(name)] {
+				break
+			}
+			if o.children[in] == nil {
+				o.children[in] = map[string]bool{}
+			}
+			o.children[in][path.Base(name)] = true
+		}
+	}
+	return o
+}
+
+// folders are those that hold something or have a lab's name, in order.
+func (o outline) folders() []string {
+	return slices.Compact(slices.Sorted(slices.Values(slices.AppendSeq(slices.Clone(o.named), maps.Keys(o.children)))))
 }
 
 // parent is the folder that a name is in; "" is the top.
@@ -176,8 +184,11 @@ func (s survey) inLab(name string) bool {
 // choose returns the one reading of what was handed in; one without labs where
 // there are none.
 func (s survey) choose() (r reading, err error) {
-	if len(s.candidates) == 0 {
+	switch {
+	case len(s.candidates) == 0:
 		return s.loose()
+	case len(s.candidates) > maxPlaces:
+		return r, refuse("Look at it by hand.", "it holds folders of labs in more than %d places", maxPlaces)
 	}
 	chosen, note, err := s.sets()
 	if err != nil {
@@ -214,7 +225,34 @@ func (s survey) choose() (r reading, err error) {
 		r.leave(aside)
 	}
 	s.strays(chosen, &r)
-	return r, nil
+	return r, s.beside(&r)
+}
+
+// beside takes files at the top that only a lab asks for which has no folder.
+func (s survey) beside(r *reading) error {
+	var taken []string
+	for _, e := range s.entries {
+		if e.dir || hidden(e.name) || parent(e.name) != s.top {
+			continue
+		}
+		labs, name := s.forLabs(path.Base(e.name))
+		if len(labs) != 1 || slices.ContainsFunc(s.candidates, func(c candidate) bool { return c.lab.Number == labs[0].Number }) {
+			continue
+		}
+		if !slices.Contains(r.folders, labs[0].Folder()) {
+			r.folders = append(r.folders, labs[0].Folder())
+		}
+		to := path.Join(labs[0].Folder(), name)
+		taken = append(taken, to)
+		if err := r.add(e, to); err != nil {
+			return err
+		}
+	}
+	if len(taken) > 0 {
+		slices.Sort(taken)
+		r.notes = append(r.notes, fmt.Sprintf("files at the top were taken as %s", listed(taken)))
+	}
+	return nil
 }
 
 func was(names []string) string {
