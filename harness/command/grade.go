@@ -179,6 +179,11 @@ func (f *front) gradeAll() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			for _, row := range book.Rows {
+				if row.Result != nil && row.Result.Outcome == harness.NeedsReview {
+					fmt.Fprintf(f.stdout, "needs review: %s: %s\n", report.OneLine(row.Name, 100), report.OneLine(row.Result.Review.Reason, 300))
+				}
+			}
 			fmt.Fprintf(f.stdout, "gradebook: %s\n", filepath.Join(g.out, "gradebook.html"))
 			if cmd.Context().Err() != nil {
 				fmt.Fprintf(f.stderr, "Interrupted; %s. The same command goes on: %s\n", book.Progress(), typed(cmd))

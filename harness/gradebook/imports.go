@@ -40,15 +40,23 @@ func ParseImports(words string) (chosen []Import, rest string) {
 	return chosen, strings.Join(others, ",")
 }
 
+// graded are the rows that a platform can import: with a grade, and with an id as
+// Moodle and Canvas have them. It leaves alone who is left out.
+func (b *Book) graded() (rows []Row) {
+	for _, row := range b.Rows {
+		if row.points() != "" && row.ID != "" && strings.Trim(row.ID, "0123456789") == "" {
+			rows = append(rows, row)
+		}
+	}
+	return rows
+}
+
 // moodle is a grading worksheet: Moodle finds a student by the number of the
-// participant, and leaves the grade alone where there is none. Who has no number
-// is left out.
+// participant.
 func (b *Book) moodle() [][]string {
 	lines := [][]string{{"Identifier", "Full name", "Grade", "Maximum Grade", "Last modified (grade)"}}
-	for _, row := range b.Rows {
-		if row.ID != "" {
-			lines = append(lines, []string{"Participant " + cell(row.ID), cell(row.Student), row.points(), fmt.Sprint(b.maxPoints()), ""})
-		}
+	for _, row := range b.graded() {
+		lines = append(lines, []string{"Participant " + row.ID, cell(row.Student), row.points(), fmt.Sprint(b.maxPoints()), ""})
 	}
 	return lines
 }
@@ -60,10 +68,8 @@ func (b *Book) canvas() [][]string {
 		{"Student", "ID", "SIS User ID", "SIS Login ID", "Section", b.Title},
 		{"    Points Possible", "", "", "", "", fmt.Sprint(b.maxPoints())},
 	}
-	for _, row := range b.Rows {
-		if row.ID != "" {
-			lines = append(lines, []string{cell(cmp.Or(row.Student, row.Name)), cell(row.ID), "", "", "", row.points()})
-		}
+	for _, row := range b.graded() {
+		lines = append(lines, []string{cell(cmp.Or(row.Student, row.Name)), row.ID, "", "", "", row.points()})
 	}
 	return lines
 }
