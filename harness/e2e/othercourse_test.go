@@ -76,7 +76,7 @@ func TestAnotherCourse(t *testing.T) {
 		assert.Equal(t, []int{points, 14}, []int{result.Points, result.MaxPoints}, submission)
 		files, err := os.ReadDir(folder)
 		require.NoError(t, err)
-		assert.Len(t, files, len(report.FormatNames())+3, "results.json, a file for each format, evidence/, log.txt")
+		assert.Len(t, files, len(report.FormatNames())+4, "results.json, report.html, a file for each format, evidence/, log.txt")
 		verify := exec.Command(binary, "verify-evidence", "--out="+folder, "--labs=dinner", "--home="+fix.options.Home)
 		out, err := verify.CombinedOutput()
 		assert.NoError(t, err, "%s", out)
