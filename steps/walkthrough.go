@@ -44,7 +44,7 @@ func cause(ctx context.Context, e *check.Env) error {
 	}
 	objects := check.Need[binding](e, "rolebinding.allows-view").objects
 	story, err := e.Witness(ctx, func() error {
-		if _, err := e.RunInPod(ctx, pod.Name, toolContainer(e, pod), call); err != nil {
+		if _, err := e.RunInPod(ctx, pod, toolContainer(e, pod), call); err != nil {
 			return err
 		}
 		if objects, err = bind(ctx, e, objects); err != nil {
@@ -53,7 +53,7 @@ func cause(ctx context.Context, e *check.Env) error {
 		if err := opens(ctx, e); err != nil {
 			return err
 		}
-		_, err := e.RunInPod(ctx, pod.Name, toolContainer(e, pod), list)
+		_, err := e.RunInPod(ctx, pod, toolContainer(e, pod), list)
 		return err
 	})
 	if err != nil {

@@ -1,10 +1,8 @@
 package check
 
 import (
-	"context"
 	"strings"
 	"testing"
-	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
@@ -71,9 +69,4 @@ func newEnv(t *testing.T, files map[string]string, objects ...runtime.Object) (*
 		e.Submission = lay(t, files)
 	}
 	return e, f
-}
-
-// contextOver is a context whose time is over.
-func contextOver(t *testing.T) (context.Context, context.CancelFunc) {
-	return context.WithDeadline(t.Context(), time.Now().Add(-time.Second))
 }

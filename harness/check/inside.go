@@ -25,33 +25,40 @@ func (e *Env) Inside(ctx context.Context, pod *corev1.Pod, container string, com
 	if err == nil {
 		return string(out), strings.TrimSpace(string(errs)), status, nil
 	}
+	return "", "", 0, e.notRun(ctx, pod, container, command[0], err)
+}
+
+// notRun is what it means that a command of ours was not run in a container of
+// a pod of the learner's, or did not end, for that reason: a *Failure, unless a
+// pod of ours runs nothing either.
+func (e *Env) notRun(ctx context.Context, pod *corev1.Pod, container, program string, reason error) error {
 	if ctx.Err() != nil {
-		return "", "", 0, ctx.Err()
+		return ctx.Err()
 	}
-	got := e.whyNot(ctx, pod, command[0], bounded, err)
+	got := e.whyNot(ctx, pod, program, reason)
 	control, err := e.control(ctx, pod.Spec.NodeName)
 	if err == nil {
 		_, _, _, err = e.Exec(ctx, control.Namespace, control.Name, callerName, nil, "true")
 	}
 	if err != nil {
-		return "", "", 0, err
+		return err
 	}
-	return "", "", 0, &Failure{
-		Want: fmt.Sprintf("%s runs in the container %s", command[0], container),
+	return &Failure{
+		Want: fmt.Sprintf("%s runs in the container %s", program, container),
 		Got:  got,
 		Hint: "Use the image " + e.Image + " as it is, and let nothing in the pod replace or end what is run in it.",
 	}
 }
 
 // whyNot says what was found instead of a command that runs in a pod and ends.
-func (e *Env) whyNot(ctx context.Context, pod *corev1.Pod, program string, bounded context.Context, err error) string {
+func (e *Env) whyNot(ctx context.Context, pod *corev1.Pod, program string, err error) string {
 	now, getErr := e.Client.CoreV1().Pods(pod.Namespace).Get(ctx, pod.Name, metav1.GetOptions{})
 	switch {
 	case apierrors.IsNotFound(getErr), getErr == nil && (now.UID != pod.UID || now.DeletionTimestamp != nil):
 		return "the pod was deleted"
 	case errors.Is(err, errOutputTooLong):
 		return fmt.Sprintf("more than %d bytes of output", MaxOutput)
-	case bounded.Err() != nil:
+	case errors.Is(err, context.DeadlineExceeded):
 		return fmt.Sprintf("a command that had not ended after %s", insideTime)
 	case strings.Contains(err.Error(), "executable file not found"), strings.Contains(err.Error(), "no such file or directory"):
 		return "no program called " + program

@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	corev1 "k8s.io/api/core/v1"
 )
 
 // ProgramTime is how long a learner's program may run.
@@ -160,9 +162,13 @@ func (e *Env) RunIn(ctx context.Context, c *Caller, p *Program) (*Run, error) {
 }
 
 // RunInPod runs a program in a pod of the learner's, and leaves the pod's own
-// processes alone.
-func (e *Env) RunInPod(ctx context.Context, pod, container string, p *Program) (*Run, error) {
-	run, err := e.run(ctx, e.Namespaces.Home(), pod, container, p, "")
+// processes alone. Where nothing can be run in it, that is a *Failure, unless a
+// pod of ours runs nothing either.
+func (e *Env) RunInPod(ctx context.Context, pod *corev1.Pod, container string, p *Program) (*Run, error) {
+	run, err := e.run(ctx, pod.Namespace, pod.Name, container, p, "")
+	if _, learners := AsFailure(err); err != nil && !learners {
+		return nil, e.notRun(ctx, pod, container, "sh", err)
+	}
 	if err == nil {
 		e.Saw(run.Evidence())
 	}
