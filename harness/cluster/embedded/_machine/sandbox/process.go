@@ -55,7 +55,7 @@ func (p *Pod) Run(ctx context.Context, spec ContainerSpec) (*Process, error) {
 	request := wire.Run{
 		Name: spec.Name, Image: spec.Image, Args: spec.Args, Env: spec.Env, Dir: spec.Dir, User: spec.User, Group: spec.Group,
 		Groups: spec.Groups, ReadOnlyRoot: spec.ReadOnlyRoot, NoNewPrivileges: spec.NoNewPrivileges, TTY: spec.TTY,
-		Seccomp: filter, UnshareCgroups: true, Capabilities: spec.Capabilities, Files: spec.Files, Memory: spec.Memory,
+		Seccomp: filter, Capabilities: spec.Capabilities, Files: spec.Files, Memory: spec.Memory,
 		Disk: spec.Disk,
 	}
 	if request.Dir == "" {

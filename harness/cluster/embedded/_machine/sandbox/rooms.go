@@ -269,8 +269,8 @@ func (r *Runtime) startRoom(ctx context.Context, room *room, spec PodSpec) (*Pod
 	if err := r.startAgent(p, MappingChroot); err != nil {
 		return nil, err
 	}
-	boot := wire.Boot{PIDs: spec.PIDs, Room: &wire.Room{Folder: room.folder, User: room.user, Disk: room.disk}}
-	if err := p.begin(ctx, boot); err != nil {
+	first := wire.Chroot{Folder: room.folder, User: room.user, Disk: room.disk, PIDs: spec.PIDs}
+	if err := p.begin(ctx, wire.Request{Chroot: &first}); err != nil {
 		return nil, errors.Join(err, p.Close())
 	}
 	return p, nil

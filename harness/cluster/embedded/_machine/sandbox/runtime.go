@@ -77,18 +77,18 @@ func (r *Runtime) start(ctx context.Context, spec PodSpec, mapping Mapping, cgro
 		}
 		p.cgroup = group
 	}
-	boot := wire.Boot{Hostname: spec.Hostname, Addresses: spec.Addresses, Sysctls: spec.Sysctls, OneID: mapping == MappingSingle}
+	first := wire.Pod{Hostname: spec.Hostname, Addresses: spec.Addresses, Sysctls: spec.Sysctls, OneID: mapping == MappingSingle}
 	if !cgroups.limits("memory") {
-		boot.Watch, boot.Memory = true, spec.Memory
+		first.Watch, first.Memory = true, spec.Memory
 	}
 	if !cgroups.limits("pids") {
-		boot.PIDs = spec.PIDs
+		first.PIDs = spec.PIDs
 	}
 	if err := r.startAgent(p, mapping); err != nil {
 		p.cgroup.remove()
 		return nil, err
 	}
-	if err := p.begin(ctx, boot); err != nil {
+	if err := p.begin(ctx, wire.Request{Pod: &first}); err != nil {
 		return nil, errors.Join(err, p.Close())
 	}
 	return p, nil
@@ -100,11 +100,11 @@ func emptyPod(r *Runtime, spec PodSpec) *Pod {
 }
 
 // begin moves the agent to its cgroup, which it has to be in before it uses memory, and has it make the pod.
-func (p *Pod) begin(ctx context.Context, boot wire.Boot) error {
+func (p *Pod) begin(ctx context.Context, first wire.Request) error {
 	if err := p.cgroup.enter(p.agent.Pid); err != nil {
 		return err
 	}
-	_, _, err := p.call(ctx, wire.Request{Boot: &boot})
+	_, _, err := p.call(ctx, first)
 	return err
 }
 

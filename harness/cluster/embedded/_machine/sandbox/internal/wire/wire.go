@@ -8,10 +8,11 @@ import (
 	"net/netip"
 )
 
-// Request is what the node asks; one field besides ID and Files is set.
+// Request is what the node asks; one field besides ID is set.
 type Request struct {
 	ID     uint64
-	Boot   *Boot   `json:",omitempty"`
+	Pod    *Pod    `json:",omitempty"`
+	Chroot *Chroot `json:",omitempty"`
 	Store  *Image  `json:",omitempty"`
 	Image  *Image  `json:",omitempty"`
 	Volume *Volume `json:",omitempty"`
@@ -23,8 +24,8 @@ type Request struct {
 	Dial   *Socket `json:",omitempty"`
 }
 
-// Boot is the first request: the pod itself.
-type Boot struct {
+// Pod is the first request to the agent of a pod in namespaces.
+type Pod struct {
 	Hostname  string
 	Addresses []netip.Addr
 	Sysctls   map[string]string
@@ -36,12 +37,10 @@ type Boot struct {
 	Memory int64
 	// PIDs becomes RLIMIT_NPROC of the containers; 0 where a cgroup limits them.
 	PIDs int64
-	// Room makes this agent that of a single container which has no namespaces. Of the other fields only PIDs counts then.
-	Room *Room `json:",omitempty"`
 }
 
-// Room is the place of a container without namespaces.
-type Room struct {
+// Chroot is the first request to the agent of a container in a chroot.
+type Chroot struct {
 	// Folder holds root, the container's root to be, and volumes, its empty volumes between two runs.
 	Folder string
 	// User is the host's id of the container's first process, the next id that of what is executed beside it, and the one after that the id
@@ -49,6 +48,8 @@ type Room struct {
 	User int
 	// Disk limits each file, in bytes.
 	Disk int64
+	// PIDs becomes RLIMIT_NPROC of each user.
+	PIDs int64
 }
 
 // Image names an image. As Request.Store it asks the store for a mount of it, which it makes the first time from the request's
@@ -94,7 +95,7 @@ type Run struct {
 	User, Group                   int64
 	Groups                        []int64
 	ReadOnlyRoot, NoNewPrivileges bool
-	TTY, UnshareCgroups           bool
+	TTY                           bool
 	Capabilities                  []string
 	Mounts                        []Mount
 	Files                         map[string][]byte
@@ -142,6 +143,6 @@ type Reply struct {
 // Exit is how a process ended.
 type Exit struct {
 	Code, Signal int
-	// OOMKilled says that the agent's watch ended it.
+	// OOMKilled says that the agent ended it for its memory.
 	OOMKilled bool
 }

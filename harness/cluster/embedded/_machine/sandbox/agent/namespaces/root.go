@@ -1,10 +1,11 @@
-package main
+package namespaces
 
 import (
 	"errors"
 	"fmt"
 	"os"
-	"path"
+
+	"rolecall.build/machine/sandbox/agent/internal/rootfs"
 
 	"golang.org/x/sys/unix"
 )
@@ -15,10 +16,10 @@ const (
 	moreFiles = 65536
 )
 
-// makeRoot takes the calling thread into a mount namespace whose root is the container's. Everything in the new root is done from inside
+// prepareRoot takes the calling thread into a mount namespace whose root is the container's. Everything in the new root is done from inside
 // it, with the agent's root out of reach, so that no link of an image and no path of a spec leads out; what comes from outside is taken
 // along as detached mounts.
-func (p *pod) makeRoot(c *container, img image) error {
+func (p *pod) prepareRoot(c *container, img mountedImage) error {
 	root, err := c.mountRoot(img)
 	if err != nil {
 		return err
@@ -26,26 +27,26 @@ func (p *pod) makeRoot(c *container, img image) error {
 	if c.changes, err = os.Open(rootFolder); err != nil {
 		return fmt.Errorf("opening the container's changes: %w", err)
 	}
-	var proc, own, volumes takenMounts
+	var proc, common, volumes detachedMounts
 	defer proc.close()
-	defer own.close()
+	defer common.close()
 	defer volumes.close()
-	if err := proc.add(unix.AT_FDCWD, "/proc", "/proc", true, false); err != nil {
+	if err := proc.clone(unix.AT_FDCWD, "/proc", "/proc", true, false); err != nil {
 		return err
 	}
-	if err := own.takeOwn(); err != nil {
+	if err := common.cloneCommon(); err != nil {
 		return err
 	}
-	if err := p.takeVolumes(&volumes, c.spec.Mounts); err != nil {
+	if err := p.cloneVolumes(&volumes, c.spec.Mounts); err != nil {
 		return err
 	}
-	if err := enter(root); err != nil {
+	if err := pivotRoot(root); err != nil {
 		return err
 	}
 	if err := p.fillRoot(c, img); err != nil {
 		return err
 	}
-	if err := c.attach(own, volumes); err != nil {
+	if err := c.attach(common, volumes); err != nil {
 		return err
 	}
 	// The agent's /proc comes last, when no path is walked any more: see mountProc.
@@ -59,8 +60,8 @@ func (p *pod) makeRoot(c *container, img image) error {
 }
 
 // attach attaches the mounts, and opens /dev/null before a volume can be mounted over it.
-func (c *container) attach(own, volumes takenMounts) (err error) {
-	if err := own.attach(); err != nil {
+func (c *container) attach(common, volumes detachedMounts) (err error) {
+	if err := common.attach(); err != nil {
 		return err
 	}
 	if c.null, err = unix.Open("/dev/null", unix.O_PATH|unix.O_CLOEXEC, 0); err != nil {
@@ -69,27 +70,27 @@ func (c *container) attach(own, volumes takenMounts) (err error) {
 	if err := volumes.attach(); err != nil {
 		return err
 	}
-	return c.directory()
+	return rootfs.MakeDirectory(c.spec.Dir)
 }
 
 // mountRoot makes the mount namespace and mounts the root in it: an overlay over the shared image, or a place for a copy.
-func (c *container) mountRoot(img image) (string, error) {
+func (c *container) mountRoot(img mountedImage) (string, error) {
 	if img.folder != "" {
 		return overlayFolder, overlay(img.folder, c.spec.Disk, moreFiles)
 	}
 	if err := unix.Unshare(unix.CLONE_NEWNS); err != nil {
 		return "", fmt.Errorf("making a mount namespace: %w", err)
 	}
-	if err := unix.Mount("tmpfs", rootFolder, "tmpfs", 0, img.largest()); err != nil {
+	if err := unix.Mount("tmpfs", rootFolder, "tmpfs", 0, largest(img.layers)); err != nil {
 		return "", fmt.Errorf("mounting the container's root: %w", err)
 	}
 	return rootFolder, nil
 }
 
 // fillRoot puts everything into the root that is no mount of something outside.
-func (p *pod) fillRoot(c *container, img image) error {
+func (p *pod) fillRoot(c *container, img mountedImage) error {
 	if img.folder == "" {
-		if err := c.copyImage(img, p.boot.OneID); err != nil {
+		if err := c.copyImage(img, p.spec.OneID); err != nil {
 			return fmt.Errorf("extracting the image %s: %w", c.spec.Image, err)
 		}
 	}
@@ -97,12 +98,12 @@ func (p *pod) fillRoot(c *container, img image) error {
 		return err
 	}
 	// Before the mounts, so that they do not land in a volume.
-	return c.files()
+	return rootfs.WriteFiles(c.spec.Files)
 }
 
 // copyImage extracts the image into the root and leaves as much space as the spec allows.
-func (c *container) copyImage(img image, oneID bool) error {
-	if err := img.extract(oneID, nil); err != nil {
+func (c *container) copyImage(img mountedImage, oneID bool) error {
+	if err := img.layers.Extract(owner(oneID)); err != nil {
 		return err
 	}
 	var about unix.Statfs_t
@@ -144,7 +145,7 @@ func (p *pod) devices(c *container) error {
 		return fmt.Errorf("making /dev/pts: %w", err)
 	}
 	options := "newinstance,ptmxmode=0666,mode=0620"
-	if !p.boot.OneID {
+	if !p.spec.OneID {
 		options += ",gid=5"
 	}
 	if err := unix.Mount("devpts", "/dev/pts", "devpts", unix.MS_NOSUID|unix.MS_NOEXEC, options); err != nil {
@@ -156,34 +157,6 @@ func (p *pod) devices(c *container) error {
 		if err := os.Symlink(target, "/dev/"+name); err != nil {
 			return fmt.Errorf("making /dev/%s: %w", name, err)
 		}
-	}
-	return nil
-}
-
-// files writes those of the spec.
-func (c *container) files() error {
-	for name, content := range c.spec.Files {
-		target := path.Clean("/" + name)
-		if err := os.MkdirAll(path.Dir(target), 0o755); err != nil {
-			return fmt.Errorf("writing %s: %w", target, err)
-		}
-		if err := os.Remove(target); err != nil && !errors.Is(err, os.ErrNotExist) {
-			return fmt.Errorf("writing %s: %w", target, err)
-		}
-		if err := os.WriteFile(target, content, 0o644); err != nil {
-			return fmt.Errorf("writing %s: %w", target, err)
-		}
-	}
-	return nil
-}
-
-// directory makes the working directory.
-func (c *container) directory() error {
-	if _, err := os.Stat(c.spec.Dir); err == nil {
-		return nil
-	}
-	if err := os.MkdirAll(c.spec.Dir, 0o755); err != nil {
-		return &startError{128, fmt.Sprintf("mkdir %s: %v", c.spec.Dir, err)}
 	}
 	return nil
 }

@@ -1,4 +1,4 @@
-package main
+package namespaces
 
 import (
 	"fmt"
@@ -16,8 +16,8 @@ const (
 	rootFolder    = "/container"
 )
 
-// ownRoot gives the agent a root of its own in which nothing of the host is left but a few devices.
-func ownRoot() error {
+// makeRoot gives the agent a root of its own in which nothing of the host is left but a few devices.
+func makeRoot() error {
 	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
 		return fmt.Errorf("making the mounts private: %w", err)
 	}
@@ -42,7 +42,7 @@ func ownRoot() error {
 	if err := kernelMounts(base); err != nil {
 		return err
 	}
-	return enter(base)
+	return pivotRoot(base)
 }
 
 // kernelMounts mounts what the containers of a pod share: proc for the agent, sysfs, /dev/shm and message queues.
@@ -63,8 +63,8 @@ func kernelMounts(base string) error {
 	return nil
 }
 
-// enter makes a mount the root of this process, or of a thread with a mount namespace of its own, and lets go of the old one.
-func enter(root string) error {
+// pivotRoot makes a mount the root of this process, or of a thread with a mount namespace of its own, and lets go of the old one.
+func pivotRoot(root string) error {
 	if err := unix.Chdir(root); err != nil {
 		return fmt.Errorf("entering a root: %w", err)
 	}

@@ -1,4 +1,4 @@
-package main
+package namespaces
 
 import (
 	"bytes"
@@ -8,6 +8,9 @@ import (
 	"slices"
 	"strconv"
 	"time"
+
+	"rolecall.build/machine/sandbox/agent/internal/children"
+	"rolecall.build/machine/sandbox/internal/wire"
 
 	"golang.org/x/sys/unix"
 )
@@ -63,7 +66,7 @@ func (w *watch) measure(now time.Time) {
 		whole += files[c]
 		w.enforce(now, processes, files[c], c.spec.Memory)
 	}
-	w.enforce(now, all, whole, w.pod.boot.Memory)
+	w.enforce(now, all, whole, w.pod.spec.Memory)
 	w.limitThreads(now, of)
 }
 
@@ -81,15 +84,15 @@ func (w *watch) limitThreads(now time.Time, of map[*container][]usage) {
 			most, largest = count, c
 		}
 	}
-	if limit := w.pod.boot.PIDs; limit > 0 && all > limit {
+	if limit := w.pod.spec.PIDs; limit > 0 && all > limit {
 		w.kill(now, of[largest][0], true)
 	}
 }
 
 // containers are those that run, by their PID namespaces, and what each has in files outside volumes.
 func (w *watch) containers() (map[string]*container, map[*container]int64) {
-	w.pod.mu.Lock()
-	defer w.pod.mu.Unlock()
+	w.pod.children.Lock()
+	defer w.pod.children.Unlock()
 	spaces, files := map[string]*container{}, map[*container]int64{}
 	for _, c := range w.pod.containers {
 		space, err := os.Readlink(fmt.Sprintf("/proc/%d/ns/pid", c.pid))
@@ -197,8 +200,8 @@ func (w *watch) enforce(now time.Time, processes []usage, files, limit int64) {
 func (w *watch) kill(now time.Time, process usage, whole bool) {
 	c := process.container
 	w.killed[process.pid], w.last[c] = now, now
-	w.pod.mu.Lock()
-	defer w.pod.mu.Unlock()
+	w.pod.children.Lock()
+	defer w.pod.children.Unlock()
 	if whole && !c.ended {
 		process.pid = c.pid // with which the kernel ends all others of its PID namespace
 	}
@@ -211,9 +214,17 @@ func (w *watch) kill(now time.Time, process usage, whole bool) {
 		return // it ended meanwhile, and another process may have its PID
 	}
 	c.overLimit = true
-	if started := w.pod.processes[process.pid]; started != nil {
-		started.overLimit = true
+	if started := w.pod.children.ByPID(process.pid); started != nil {
+		started.OverLimit = true
 	}
+}
+
+// killedForMemory reports whether a process of a container, which is gone, was killed for its memory. A shell whose child was killed reports 137
+// itself.
+func (p *pod) killedForMemory(process *children.Process, c *container, exit wire.Exit) bool {
+	p.children.Lock()
+	defer p.children.Unlock()
+	return exit.Code == 128+int(unix.SIGKILL) && (process.OverLimit || c.overLimit && c.pid == process.PID)
 }
 
 func total(processes []usage) int64 {

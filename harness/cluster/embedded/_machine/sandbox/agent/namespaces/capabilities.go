@@ -1,9 +1,11 @@
-package main
+package namespaces
 
 import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"rolecall.build/machine/sandbox/agent/internal/forkexec"
 )
 
 // capabilityNames are in the order of their numbers.
@@ -21,7 +23,7 @@ func capabilitySet(names []string) (uint64, error) {
 	for _, name := range names {
 		number := slices.Index(capabilityNames, strings.TrimPrefix(strings.ToUpper(name), "CAP_"))
 		if number < 0 {
-			return 0, &startError{128, fmt.Sprintf("unknown capability %q", name)}
+			return 0, &forkexec.StartError{Code: 128, Message: fmt.Sprintf("unknown capability %q", name)}
 		}
 		set |= 1 << number
 	}

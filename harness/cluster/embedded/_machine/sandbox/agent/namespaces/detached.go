@@ -1,4 +1,4 @@
-package main
+package namespaces
 
 import (
 	"errors"
@@ -14,35 +14,35 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// takenMount is a detached mount of something outside the container's root, to be attached inside.
-type takenMount struct {
+// detachedMount is one of something outside the container's root, to be attached inside (open_tree(2)).
+type detachedMount struct {
 	file     int
 	target   string
 	folder   bool
 	readOnly bool
 }
 
-// takenMounts are closed together.
-type takenMounts []takenMount
+// detachedMounts are closed together.
+type detachedMounts []detachedMount
 
-func (t *takenMounts) add(directory int, source, target string, folder, readOnly bool) error {
+func (d *detachedMounts) clone(directory int, source, target string, folder, readOnly bool) error {
 	const flags = unix.OPEN_TREE_CLONE | unix.OPEN_TREE_CLOEXEC | unix.AT_EMPTY_PATH
 	file, err := unix.OpenTree(directory, source, flags)
 	if err != nil {
-		return fmt.Errorf("taking a mount for %s: %w", target, err)
+		return fmt.Errorf("cloning a mount for %s: %w", target, err)
 	}
-	*t = append(*t, takenMount{file, target, folder, readOnly})
+	*d = append(*d, detachedMount{file, target, folder, readOnly})
 	return nil
 }
 
-func (t *takenMounts) close() {
-	for _, mount := range *t {
+func (d *detachedMounts) close() {
+	for _, mount := range *d {
 		unix.Close(mount.file)
 	}
 }
 
-func (t *takenMounts) attach() error {
-	for _, mount := range *t {
+func (d *detachedMounts) attach() error {
+	for _, mount := range *d {
 		if err := mount.attach(); err != nil {
 			return err
 		}
@@ -50,23 +50,23 @@ func (t *takenMounts) attach() error {
 	return nil
 }
 
-// takeOwn takes what every container has.
-func (t *takenMounts) takeOwn() error {
+// cloneCommon clones what every container has.
+func (d *detachedMounts) cloneCommon() error {
 	for _, device := range devices {
-		if err := t.add(unix.AT_FDCWD, "/dev/"+device, "/dev/"+device, false, false); err != nil {
+		if err := d.clone(unix.AT_FDCWD, "/dev/"+device, "/dev/"+device, false, false); err != nil {
 			return err
 		}
 	}
 	for source, target := range map[string]string{"/shm": "/dev/shm", "/mqueue": "/dev/mqueue", "/sys": "/sys"} {
-		if err := t.add(unix.AT_FDCWD, source, target, true, source == "/sys"); err != nil {
+		if err := d.clone(unix.AT_FDCWD, source, target, true, source == "/sys"); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// takeVolumes takes those that a container asks for.
-func (p *pod) takeVolumes(t *takenMounts, mounts []wire.Mount) error {
+// cloneVolumes clones those that a container asks for.
+func (p *pod) cloneVolumes(d *detachedMounts, mounts []wire.Mount) error {
 	// As containerd does: what is mounted in another mount comes after it.
 	slices.SortStableFunc(mounts, func(a, b wire.Mount) int { return depth(a.Path) - depth(b.Path) })
 	for _, mount := range mounts {
@@ -74,7 +74,7 @@ func (p *pod) takeVolumes(t *takenMounts, mounts []wire.Mount) error {
 		if err != nil {
 			return fmt.Errorf("mounting the volume %s at %s: %w", mount.Volume, mount.Path, err)
 		}
-		err = t.add(int(source.Fd()), "", path.Clean("/"+mount.Path), folder, mount.ReadOnly)
+		err = d.clone(int(source.Fd()), "", path.Clean("/"+mount.Path), folder, mount.ReadOnly)
 		source.Close()
 		if err != nil {
 			return err
@@ -125,8 +125,8 @@ func (p *pod) inVolume(mount wire.Mount) (source *os.File, folder bool, err erro
 }
 
 // attach mounts it, on a file or folder that is made if there is none.
-func (m takenMount) attach() error {
-	if err := m.place(); err != nil {
+func (m detachedMount) attach() error {
+	if err := m.makeTarget(); err != nil {
 		return fmt.Errorf("mounting %s: %w", m.target, err)
 	}
 	const flags = unix.MOVE_MOUNT_F_EMPTY_PATH | unix.MOVE_MOUNT_T_SYMLINKS
@@ -139,7 +139,7 @@ func (m takenMount) attach() error {
 	return readOnly(m.target)
 }
 
-func (m takenMount) place() error {
+func (m detachedMount) makeTarget() error {
 	if m.folder {
 		return os.MkdirAll(m.target, 0o755)
 	}

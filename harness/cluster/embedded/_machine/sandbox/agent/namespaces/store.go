@@ -1,10 +1,11 @@
-package main
+package namespaces
 
 import (
 	"errors"
 	"fmt"
 	"os"
 
+	"rolecall.build/machine/sandbox/agent/internal/image"
 	"rolecall.build/machine/sandbox/internal/wire"
 
 	"golang.org/x/sys/unix"
@@ -19,15 +20,15 @@ func (p *pod) storeImage(store wire.Image, files []int) ([]int, error) {
 	img, known := p.images[store.Ref]
 	p.mu.Unlock()
 	if !known {
-		img = image{folder: fmt.Sprintf("%s/%d", imagesFolder, len(p.images)+1), size: store.Size}
-		if err := p.fillStore(img, files); err != nil {
+		img = mountedImage{folder: fmt.Sprintf("%s/%d", imagesFolder, len(p.images)+1)}
+		if err := p.fillStore(img.folder, store.Size, files); err != nil {
 			return nil, fmt.Errorf("extracting the image %s: %w", store.Ref, err)
 		}
 		p.mu.Lock()
 		p.images[store.Ref] = img
 		p.mu.Unlock()
 	}
-	if _, err := p.onOwnThread(func() (int, error) { return -1, overlay(img.folder, defaultDisk, 0) }); err != nil {
+	if _, err := onOwnThread(func() (int, error) { return -1, overlay(img.folder, defaultDisk, 0) }); err != nil {
 		return nil, nil
 	}
 	mount, err := unix.OpenTree(unix.AT_FDCWD, img.folder, unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC)
@@ -37,62 +38,69 @@ func (p *pod) storeImage(store wire.Image, files []int) ([]int, error) {
 	return []int{mount}, nil
 }
 
-func (p *pod) fillStore(img image, files []int) error {
-	for _, file := range files {
-		own, err := unix.FcntlInt(uintptr(file), unix.F_DUPFD_CLOEXEC, 0)
-		if err != nil {
-			return err
-		}
-		layer := os.NewFile(uintptr(own), "layer")
-		defer layer.Close()
-		img.layers = append(img.layers, layer)
-	}
-	if err := os.MkdirAll(img.folder, 0o755); err != nil {
+func (p *pod) fillStore(folder string, size int64, files []int) error {
+	layers, err := image.Open(files, size)
+	if err != nil {
 		return err
 	}
-	if err := unix.Mount("tmpfs", img.folder, "tmpfs", 0, img.largest()); err != nil {
+	defer layers.Close()
+	if err := os.MkdirAll(folder, 0o755); err != nil {
 		return err
 	}
-	_, err := p.onOwnThread(func() (int, error) {
+	if err := unix.Mount("tmpfs", folder, "tmpfs", 0, largest(layers)); err != nil {
+		return err
+	}
+	_, err = onOwnThread(func() (int, error) {
 		if err := unix.Unshare(unix.CLONE_FS); err != nil {
 			return -1, err
 		}
-		if err := unix.Chroot(img.folder); err != nil {
+		if err := unix.Chroot(folder); err != nil {
 			return -1, err
 		}
-		return -1, img.extract(p.boot.OneID, nil)
+		return -1, layers.Extract(owner(p.spec.OneID))
 	})
 	if err != nil {
 		return err
 	}
-	return readOnly(img.folder)
+	return readOnly(folder)
 }
 
 // largest are the options of a file system that holds the image, whose real size is known only once it is there: files take whole pages.
-func (i image) largest() string {
-	return fmt.Sprintf("mode=0755,size=%d", 16*i.size+defaultDisk)
+func largest(layers *image.Layers) string {
+	return fmt.Sprintf("mode=0755,size=%d", 16*layers.Size+defaultDisk)
+}
+
+// owner is the image's own choice, or nobody in particular where there is but one.
+func owner(oneID bool) image.Owner {
+	if !oneID {
+		return nil
+	}
+	return func(_, _ int, mode uint32) (int, int, uint32) { return -1, -1, mode }
+}
+
+// mountedImage is one that was brought to a pod.
+type mountedImage struct {
+	// folder is where it is mounted, read-only, for overlays; "" if containers need copies, made from the layers.
+	folder string
+	layers *image.Layers
 }
 
 // addImage notes an image for this pod's containers.
-func (p *pod) addImage(add wire.Image, files []int) error {
+func (p *pod) addImage(add wire.Image, files []int) (err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if _, ok := p.images[add.Ref]; ok {
-		if !add.Mounted {
-			wire.CloseAll(files)
-		}
+	if _, known := p.images[add.Ref]; known {
 		return nil
 	}
-	added := image{size: add.Size}
+	var added mountedImage
 	if add.Mounted {
 		added.folder = fmt.Sprintf("%s/%d", imagesFolder, len(p.images)+1)
-		if err := attachImage(added.folder, files); err != nil {
-			return fmt.Errorf("mounting the image %s: %w", add.Ref, err)
-		}
+		err = attachImage(added.folder, files)
 	} else {
-		for _, file := range files {
-			added.layers = append(added.layers, os.NewFile(uintptr(file), add.Ref))
-		}
+		added.layers, err = image.Open(files, add.Size)
+	}
+	if err != nil {
+		return fmt.Errorf("adding the image %s: %w", add.Ref, err)
 	}
 	p.images[add.Ref] = added
 	return nil

@@ -1,4 +1,6 @@
-package main
+// Package forkexec starts processes: what a child does between fork and execve is
+// a list of system calls, laid out in advance.
+package forkexec
 
 import (
 	"encoding/binary"
@@ -11,12 +13,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// program is what a forked child does before it executes its command: system calls, laid out in advance.
+// Child is what a forked child does before it executes its command.
 //
 // After a fork Go code cannot run in the child: the runtime's other threads are not there. The usual way is to execute the program
 // again and do the work there, but a Go program has several threads from its beginning, and such a process can neither make nor join a
 // user namespace. A list of system calls needs no runtime, joins every namespace, and starts a process in well under a millisecond.
-type program struct {
+type Child struct {
 	steps []step
 	names []string // what each step does, for errors
 	keep  []any    // what the steps' addresses point to
@@ -29,75 +31,72 @@ type step struct {
 	flags     uintptr
 }
 
+// Flags of a step.
 const (
-	// optional steps may find that a file does not exist or is not of the right type.
-	optional = 1 << iota
-	// lenient steps may fail in any way.
-	lenient
-	// store keeps the call's result, which use passes to a later one as its first argument.
-	store
-	use
+	// Optional steps may find that a file does not exist or is not of the right type.
+	Optional = 1 << iota
+	// Lenient steps may fail in any way.
+	Lenient
+	// Store keeps the call's result, which Use passes to a later one as its first argument.
+	Store
+	Use
 	// candidate steps are execve calls of which the first that finds a file counts.
 	candidate
 )
 
-func (p *program) add(name string, flags, number uintptr, arguments ...uintptr) {
+// Add adds a step, whose name is for errors.
+func (c *Child) Add(name string, flags, number uintptr, arguments ...uintptr) {
 	s := step{number: number, flags: flags}
 	copy(s.arguments[:], arguments)
-	p.steps = append(p.steps, s)
-	p.names = append(p.names, name)
+	c.steps = append(c.steps, s)
+	c.names = append(c.names, name)
 }
 
-// text returns the address of a C string.
-func (p *program) text(s string) uintptr {
+// Keep keeps what the steps' addresses point to.
+func (c *Child) Keep(values ...any) { c.keep = append(c.keep, values...) }
+
+// Text returns the address of a C string.
+func (c *Child) Text(s string) uintptr {
 	bytes := append([]byte(s), 0)
-	p.keep = append(p.keep, bytes)
+	c.keep = append(c.keep, bytes)
 	return uintptr(unsafe.Pointer(&bytes[0]))
 }
 
 // texts returns the address of an array of C strings.
-func (p *program) texts(list []string) uintptr {
+func (c *Child) texts(list []string) uintptr {
 	array := make([]uintptr, len(list)+1)
 	for i, s := range list {
-		array[i] = p.text(s)
+		array[i] = c.Text(s)
 	}
-	p.keep = append(p.keep, array)
+	c.keep = append(c.keep, array)
 	return uintptr(unsafe.Pointer(&array[0]))
 }
 
-// write adds the steps that write a file.
-func (p *program) write(name, path, content string) {
-	p.add(name, store, unix.SYS_OPENAT, atCurrent, p.text(path), unix.O_WRONLY|unix.O_CLOEXEC)
-	p.add(name, use, unix.SYS_WRITE, 0, p.text(content), uintptr(len(content)))
-	p.add(name, lenient|use, unix.SYS_CLOSE)
+// WriteFile adds the steps that write a file.
+func (c *Child) WriteFile(name, path, content string) {
+	c.Add(name, Store, unix.SYS_OPENAT, AtCurrent, c.Text(path), unix.O_WRONLY|unix.O_CLOEXEC)
+	c.Add(name, Use, unix.SYS_WRITE, 0, c.Text(content), uintptr(len(content)))
+	c.Add(name, Lenient|Use, unix.SYS_CLOSE)
 }
 
-func (p *program) mount(name string, flags uintptr, source, target, kind string, mountFlags uintptr, data string) {
-	p.add(name, flags, unix.SYS_MOUNT, p.text(source), p.text(target), p.text(kind), mountFlags, p.text(data))
+// Mount adds a mount(2).
+func (c *Child) Mount(name string, flags uintptr, source, target, kind string, mountFlags uintptr, data string) {
+	c.Add(name, flags, unix.SYS_MOUNT, c.Text(source), c.Text(target), c.Text(kind), mountFlags, c.Text(data))
 }
 
-// atCurrent is AT_FDCWD as a register holds it.
-const atCurrent = ^uintptr(0) - 99
+// AtCurrent is AT_FDCWD as a register holds it.
+const AtCurrent = ^uintptr(0) - 99
 
-// failure is the step at which a child gave up.
-type failure struct {
-	name  string
-	flags uintptr
-	errno syscall.Errno
-}
-
-func (f *failure) Error() string { return fmt.Sprintf("%s: %v", f.name, f.errno) }
-
-// fork starts the program in a child made with the clone flags. The returned descriptor tells result how it went.
+// Fork starts the child with these flags of clone(2). The returned descriptor tells Result how it went.
 // The goroutine has to be locked to its thread.
-func (p *program) fork(flags uintptr) (pid, outcome int, err error) {
+func (c *Child) Fork(flags uintptr) (pid, outcome int, err error) {
 	var pipe [2]int
 	if err := unix.Pipe2(pipe[:], unix.O_CLOEXEC); err != nil {
 		return 0, 0, fmt.Errorf("making a pipe: %w", err)
 	}
 	defer unix.Close(pipe[1])
 	report := new([2]uint32)
-	child, errno := fork(flags, &p.steps[0], uintptr(len(p.steps)), report, uintptr(pipe[1]))
+	child, errno := fork(flags, &c.steps[0], uintptr(len(c.steps)), report, uintptr(pipe[1]))
 	if errno != 0 {
 		unix.Close(pipe[0])
 		return 0, 0, fmt.Errorf("starting a process: %w", errno)
@@ -108,8 +107,8 @@ func (p *program) fork(flags uintptr) (pid, outcome int, err error) {
 // longestStart is what a child gets to execute its command. A process of its container may stop it before.
 const longestStart = 5 * time.Second
 
-// result waits until the child executes its command, nil, or fails, *failure. It kills one that takes too long.
-func (p *program) result(pid, outcome int) error {
+// Result waits until the child executes its command, nil, or fails, *StartError. It kills one that takes too long.
+func (c *Child) Result(pid, outcome int) error {
 	defer unix.Close(outcome)
 	var report [8]byte
 	for end := time.Now().Add(longestStart); ; {
@@ -130,7 +129,7 @@ func (p *program) result(pid, outcome int) error {
 			return nil
 		}
 		index, errno := binary.NativeEndian.Uint32(report[:]), binary.NativeEndian.Uint32(report[4:])
-		return &failure{p.names[index], p.steps[index].flags, syscall.Errno(errno)}
+		return startError(c.names[index], c.steps[index].flags, syscall.Errno(errno))
 	}
 }
 
@@ -160,18 +159,18 @@ func perform(steps *step, count uintptr, report *[2]uint32, outcome uintptr) {
 	for i = 0; i < count; i++ {
 		s := (*step)(unsafe.Add(unsafe.Pointer(steps), i*unsafe.Sizeof(step{})))
 		first := s.arguments[0]
-		if s.flags&use != 0 {
+		if s.flags&Use != 0 {
 			first = stored
 		}
 		result, _, errno := syscall.RawSyscall6(s.number, first, s.arguments[1], s.arguments[2], s.arguments[3], s.arguments[4], s.arguments[5])
 		if errno == 0 {
-			if s.flags&store != 0 {
+			if s.flags&Store != 0 {
 				stored = result
 			}
 			continue
 		}
 		missing := errno == syscall.ENOENT || errno == syscall.ENOTDIR
-		if s.flags&lenient != 0 || s.flags&optional != 0 && missing {
+		if s.flags&Lenient != 0 || s.flags&Optional != 0 && missing {
 			continue
 		}
 		failed = errno

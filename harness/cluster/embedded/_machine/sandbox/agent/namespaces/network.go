@@ -1,4 +1,4 @@
-package main
+package namespaces
 
 import (
 	"encoding/binary"

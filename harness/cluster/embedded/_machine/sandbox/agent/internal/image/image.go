@@ -1,4 +1,5 @@
-package main
+// Package image unpacks the layers of container images.
+package image
 
 import (
 	"archive/tar"
@@ -14,23 +15,46 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// image is one that was brought to a pod.
-type image struct {
-	// folder is where it is mounted, read-only, for overlays; "" if containers need copies, made from the layers.
-	folder string
-	layers []*os.File
-	size   int64
+// Layers are an image's: uncompressed tar archives, the lowest first.
+type Layers struct {
+	files []*os.File
+	// Size is that of all together, in bytes.
+	Size int64
 }
 
-// highestID is the last that a pod's user namespace has where it has more than one.
-const highestID = 65535
+// Owner says whose a file of the image is. -1, -1: nobody's in particular. nil: as the image has it.
+type Owner func(uid, gid int, mode uint32) (int, int, uint32)
 
-// extract writes the image into "/". The calling thread's root must be the container's: whatever paths and links an image holds, they
+// HighestID is the last that a pod's user namespace has where it has more than one.
+const HighestID = 65535
+
+// Open duplicates the descriptors of the layers.
+func Open(files []int, size int64) (*Layers, error) {
+	layers := &Layers{Size: size}
+	for _, file := range files {
+		own, err := unix.FcntlInt(uintptr(file), unix.F_DUPFD_CLOEXEC, 0)
+		if err != nil {
+			layers.Close()
+			return nil, err
+		}
+		layers.files = append(layers.files, os.NewFile(uintptr(own), "layer"))
+	}
+	return layers, nil
+}
+
+// Close closes them.
+func (l *Layers) Close() {
+	for _, file := range l.files {
+		file.Close()
+	}
+}
+
+// Extract writes the image into "/". The calling thread's root must be the container's: whatever paths and links an image holds, they
 // lead nowhere else.
-func (i image) extract(oneID bool, owner *tenant) error {
-	for _, layer := range i.layers {
-		reader := tar.NewReader(bufio.NewReaderSize(io.NewSectionReader(layer, 0, i.size), 128<<10))
-		x := extraction{oneID: oneID, owner: owner, written: map[string]bool{}}
+func (l *Layers) Extract(owner Owner) error {
+	for _, layer := range l.files {
+		reader := tar.NewReader(bufio.NewReaderSize(io.NewSectionReader(layer, 0, l.Size), 128<<10))
+		x := extraction{owner: owner, written: map[string]bool{}}
 		for {
 			header, err := reader.Next()
 			if errors.Is(err, io.EOF) {
@@ -52,8 +76,7 @@ func (i image) extract(oneID bool, owner *tenant) error {
 
 // extraction is that of one layer.
 type extraction struct {
-	oneID   bool
-	owner   *tenant         // says whose the files are; nil: as the image has it
+	owner   Owner
 	written map[string]bool // what this layer made, which its opaque folders do not hide
 	folders []*tar.Header
 }
@@ -155,11 +178,11 @@ func (x *extraction) attributes(target string, header *tar.Header) error {
 		return nil
 	}
 	uid, gid, mode := header.Uid, header.Gid, uint32(header.Mode&0o7777)
-	known := uid >= 0 && uid <= highestID && gid >= 0 && gid <= highestID
+	known := uid >= 0 && uid <= HighestID && gid >= 0 && gid <= HighestID
 	if x.owner != nil {
-		uid, gid, mode = x.owner.owns(uid, gid, mode)
+		uid, gid, mode = x.owner(uid, gid, mode)
 	}
-	if known && !x.oneID {
+	if known && (uid >= 0 || gid >= 0) {
 		if err := os.Lchown(target, uid, gid); err != nil {
 			return err
 		}

@@ -1,14 +1,20 @@
-package main
+// Package namespaces is the agent of a pod in Linux namespaces: process 1 of the
+// pod's PID namespace, root of its user namespace. When it ends, the kernel ends
+// every process of the pod.
+package namespaces
 
 import (
 	"errors"
 	"fmt"
 	"os"
 	"path"
+	"runtime"
 	"strconv"
 	"strings"
 	"sync"
 
+	"rolecall.build/machine/sandbox/agent/internal/children"
+	"rolecall.build/machine/sandbox/agent/internal/server"
 	"rolecall.build/machine/sandbox/internal/wire"
 
 	"golang.org/x/sys/unix"
@@ -16,15 +22,15 @@ import (
 
 // pod is the agent's state.
 type pod struct {
-	conn *wire.Conn
-	boot wire.Boot
+	spec     wire.Pod
+	server   *server.Server
+	children *children.Table
 
-	mu         sync.Mutex
-	images     map[string]image
-	volumes    map[string]*os.Root
-	processes  map[int]*process      // by PID
-	containers map[string]*container // by name; those that run
-	room       *room                 // nil where the pod has namespaces
+	mu      sync.Mutex
+	images  map[string]mountedImage
+	volumes map[string]*os.Root
+
+	containers map[string]*container // by name; those that run. The lock of children guards it.
 
 	volumesChanging, storing sync.Mutex
 
@@ -36,39 +42,19 @@ type pod struct {
 	forking sync.RWMutex
 }
 
-// startError is a failure that lies in a container's spec or image; code is what engines report for it.
-type startError struct {
-	code    int
-	message string
+// Serve makes the pod that the first request is for and answers all others. The thread it is called on must be the process's first.
+func Serve(conn *wire.Conn, first wire.Request) {
+	p := &pod{
+		spec: *first.Pod, server: server.New(conn, func() {}), children: children.New(),
+		images: map[string]mountedImage{}, volumes: map[string]*os.Root{}, containers: map[string]*container{},
+	}
+	go p.children.Reap()
+	p.server.Answer(first, nil, func(wire.Request, []int, *wire.Reply) ([]int, error) { return nil, p.start() })
+	p.server.Serve(p.handle)
 }
 
-func (e *startError) Error() string { return e.message }
-
-// answer does what a request asks and replies. The descriptors are closed afterwards, except an image's.
-func (p *pod) answer(request wire.Request, files []int) {
-	if request.Image == nil || request.Image.Mounted {
-		defer wire.CloseAll(files)
-	}
-	reply := wire.Reply{ID: request.ID}
-	sent, err := p.perform(request, files, &reply)
-	if err != nil {
-		reply.Error = err.Error()
-		var start *startError
-		if errors.As(err, &start) {
-			reply.Code = start.code
-		}
-	}
-	if err := p.conn.Send(reply, sent...); err != nil {
-		p.leave()
-	}
-	wire.CloseAll(sent)
-}
-
-// perform returns the descriptors that go with the reply.
-func (p *pod) perform(request wire.Request, files []int, reply *wire.Reply) ([]int, error) {
+func (p *pod) handle(request wire.Request, files []int, reply *wire.Reply) ([]int, error) {
 	switch {
-	case request.Boot != nil:
-		return nil, p.start(*request.Boot)
 	case request.Store != nil:
 		return p.storeImage(*request.Store, files)
 	case request.Image != nil:
@@ -79,16 +65,12 @@ func (p *pod) perform(request wire.Request, files []int, reply *wire.Reply) ([]i
 		data, err := p.readVolume(*request.Read)
 		reply.Data = data
 		return nil, err
-	case request.Run != nil && p.room != nil:
-		return one(p.runInRoom(request.ID, *request.Run, files))
-	case request.Exec != nil && p.room != nil:
-		return one(p.execInRoom(request.ID, *request.Exec, files))
 	case request.Run != nil:
-		return p.onOwnThread(func() (int, error) { return p.run(request.ID, *request.Run, files) })
+		return onOwnThread(func() (int, error) { return p.run(request.ID, *request.Run, files) })
 	case request.Exec != nil:
-		return p.onOwnThread(func() (int, error) { return p.exec(request.ID, *request.Exec, files) })
+		return onOwnThread(func() (int, error) { return p.exec(request.ID, *request.Exec, files) })
 	case request.Signal != nil:
-		return nil, p.signal(*request.Signal)
+		return nil, p.children.Signal(*request.Signal)
 	case request.Listen != nil:
 		return listen(*request.Listen)
 	case request.Dial != nil:
@@ -98,31 +80,35 @@ func (p *pod) perform(request wire.Request, files []int, reply *wire.Reply) ([]i
 	}
 }
 
-// one is a descriptor to reply with, none if it is negative.
-func one(file int, err error) ([]int, error) {
-	if err != nil || file < 0 {
-		return nil, err
+// onOwnThread runs f on a thread that f may take to other namespaces: it ends with f. f returns a descriptor to reply with, -1 if none.
+func onOwnThread(f func() (int, error)) ([]int, error) {
+	type outcome struct {
+		file int
+		err  error
 	}
-	return []int{file}, nil
+	done := make(chan outcome)
+	go func() {
+		runtime.LockOSThread() // and no unlock: the thread ends with the goroutine
+		file, err := f()
+		done <- outcome{file, err}
+	}()
+	result := <-done
+	return server.One(result.file, result.err)
 }
 
 // start makes the pod: its mounts, network, name and sysctls.
-func (p *pod) start(boot wire.Boot) error {
-	if boot.Room != nil {
-		return p.moveIn(boot)
-	}
-	p.boot = boot
-	if err := ownRoot(); err != nil {
+func (p *pod) start() error {
+	if err := makeRoot(); err != nil {
 		return err
 	}
 	var err error
 	if p.shm, err = os.Open("/shm"); err != nil {
 		return err
 	}
-	if err := loopback(boot.Addresses); err != nil {
+	if err := loopback(p.spec.Addresses); err != nil {
 		return err
 	}
-	if err := unix.Sethostname([]byte(boot.Hostname)); err != nil {
+	if err := unix.Sethostname([]byte(p.spec.Hostname)); err != nil {
 		return fmt.Errorf("setting the host name: %w", err)
 	}
 	// When the machine is short of memory, pods go before the host's processes. The containers inherit it, and then the greediest goes.
@@ -135,7 +121,7 @@ func (p *pod) start(boot wire.Boot) error {
 	if err := p.openUserNamespaces(); err != nil {
 		return err
 	}
-	if boot.Watch {
+	if p.spec.Watch {
 		go p.watch()
 	}
 	return nil
@@ -144,18 +130,18 @@ func (p *pod) start(boot wire.Boot) error {
 // sysctls writes those asked for, after containerd's own: ports below 1024 and ping need no privilege in a pod.
 func (p *pod) sysctls() error {
 	groups := "0 65535"
-	if p.boot.OneID {
+	if p.spec.OneID {
 		groups = "0 0"
 	}
 	for name, value := range map[string]string{"net.ipv4.ip_unprivileged_port_start": "0", "net.ipv4.ping_group_range": groups} {
-		if _, asked := p.boot.Sysctls[name]; asked {
+		if _, asked := p.spec.Sysctls[name]; asked {
 			continue
 		}
 		if err := os.WriteFile(sysctlFile(name), []byte(value), 0); err != nil {
 			return fmt.Errorf("setting the sysctl %s: %w", name, err)
 		}
 	}
-	for name, value := range p.boot.Sysctls {
+	for name, value := range p.spec.Sysctls {
 		if err := os.WriteFile(sysctlFile(name), []byte(value), 0); err != nil {
 			return fmt.Errorf("setting the sysctl %s: %w", name, err)
 		}
