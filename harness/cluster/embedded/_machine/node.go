@@ -9,7 +9,7 @@ import (
 )
 
 // runNode runs the machine's node beside plane, until ctx is done.
-func runNode(ctx context.Context, o serveOptions, pods *sandbox.Runtime, plane *controlplane.ControlPlane) error {
+func runNode(ctx context.Context, o serveOptions, pods sandbox.Runtime, plane *controlplane.ControlPlane) error {
 	return node.Run(ctx, node.Config{
 		Name:          o.Node,
 		Dir:           o.Dir,

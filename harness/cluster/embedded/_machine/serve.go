@@ -17,6 +17,7 @@ import (
 
 	"rolecall.build/machine/controlplane"
 	"rolecall.build/machine/sandbox"
+	"rolecall.build/machine/sandbox/runtimes"
 )
 
 // shutdownTimeout is how long pods, and a start that is under way, have to end.
@@ -86,20 +87,22 @@ func serve(args []string) error {
 // run starts everything, calls ready with what its user should know, and returns when ctx is done and the pods
 // have ended, or when a part of the machine has ended by itself.
 func run(ctx context.Context, options serveOptions, ready func(know string)) error {
-	pods := &sandbox.Runtime{Agent: options.sandbox, Dir: filepath.Join(options.Dir, "rooms"), Prefix: prefix(options.Dir)}
-	if err := os.WriteFile(filepath.Join(options.Dir, cgroupsFile), []byte(strings.Join(pods.Cgroups(), "\n")), 0o600); err != nil {
+	cgroups := strings.Join(runtimes.Cgroups(prefix(options.Dir)), "\n")
+	if err := os.WriteFile(filepath.Join(options.Dir, cgroupsFile), []byte(cgroups), 0o600); err != nil {
 		return err
 	}
-	services, err := pods.Services(ctx)
+	pods, err := runtimes.Open(ctx, sandbox.Config{
+		Agent: options.sandbox, Dir: filepath.Join(options.Dir, "containers"), Prefix: prefix(options.Dir),
+	})
 	if err != nil {
 		return err
 	}
 	know := ""
-	if support, err := pods.Support(ctx); err == nil && support.Weaker != "" {
+	if support := pods.Support(); support.Weaker != "" {
 		klog.InfoS("Pods are less isolated here", "how", support.Weaker, "why", support.Why)
 		know = fmt.Sprintf("%s; namespaces are unavailable here (%s)", support.Weaker, support.Why)
 	}
-	options.Services = services
+	options.Services = pods.Services()
 	plane, err := controlplane.Start(ctx, options.Config)
 	if err != nil {
 		return err

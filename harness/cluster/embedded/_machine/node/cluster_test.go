@@ -24,6 +24,7 @@ import (
 
 	"rolecall.build/machine/controlplane"
 	"rolecall.build/machine/sandbox"
+	"rolecall.build/machine/sandbox/runtimes"
 )
 
 const auditPolicy = "apiVersion: audit.k8s.io/v1\nkind: Policy\nrules: [{level: Metadata, omitStages: [RequestReceived]}]\n"
@@ -54,12 +55,14 @@ func newCluster(t *testing.T) *cluster {
 	config := controlplane.Config{Dir: dir, AuditPolicy: policy, Node: "node"}
 	plane, err := controlplane.Start(ctx, config)
 	require.NoError(t, err)
+	pods, err := runtimes.Open(ctx, sandbox.Config{Agent: agent, Dir: filepath.Join(dir, "containers"), Prefix: "rolecall-test"})
+	require.NoError(t, err)
 	ended := make(chan error, 1)
 	go func() {
 		ended <- Run(ctx, Config{
 			Name: "node", Dir: dir, Client: plane.Node, Cluster: plane.Proxy, Front: plane.Front,
 			Serving: plane.Kubelet, ClientCA: plane.ClientCA, APIServerName: controlplane.KubeletClient,
-			Images: map[string]string{labImage: archive}, Sandboxes: &sandbox.Runtime{Agent: agent},
+			Images: map[string]string{labImage: archive}, Sandboxes: pods,
 			ServiceIP: config.ServiceIP(), DNSIP: config.DNSIP(), Ready: func() {},
 		})
 	}()

@@ -40,7 +40,7 @@ type Config struct {
 	// reference.
 	Images map[string]string
 	// Sandboxes runs the pods. It gets the archives of Images.
-	Sandboxes *sandbox.Runtime
+	Sandboxes sandbox.Runtime
 	// ServiceIP is the API server's address in a pod, DNSIP the name server's.
 	ServiceIP, DNSIP netip.Addr
 	// Ready is called once, when pods can be scheduled to the node.

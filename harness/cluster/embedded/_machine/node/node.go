@@ -59,11 +59,8 @@ func Run(ctx context.Context, config Config) error {
 		archives[name] = image.archive
 	}
 	real := config.Sandboxes
-	real.Images = archives
+	real.SetImages(archives)
 	defer real.Close()
-	if err := real.Sweep(); err != nil {
-		klog.ErrorS(err, "Removing what a killed node left")
-	}
 	for name := range archives {
 		go func() { // so that the first pod need not wait for it; it would make up for a failure
 			if err := real.Prepare(ctx, name); err != nil && ctx.Err() == nil {

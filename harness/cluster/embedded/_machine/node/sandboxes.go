@@ -14,7 +14,7 @@ type sandboxes interface {
 	start(ctx context.Context, spec sandbox.PodSpec) (sandboxPod, error)
 }
 
-// sandboxPod is what the node does with a *sandbox.Pod.
+// sandboxPod is what the node does with a sandbox.Pod.
 type sandboxPod interface {
 	Listen(network, address string) (net.Listener, error)
 	ListenPacket(network, address string) (net.PacketConn, error)
@@ -27,7 +27,7 @@ type sandboxPod interface {
 	Close() error
 }
 
-// process is what the node does with a *sandbox.Process.
+// process is what the node does with a sandbox.Process.
 type process interface {
 	Wait() (sandbox.Exit, error)
 	Done() <-chan struct{}
@@ -37,7 +37,7 @@ type process interface {
 }
 
 // realSandboxes is the sandbox package as the node sees it.
-type realSandboxes struct{ *sandbox.Runtime }
+type realSandboxes struct{ sandbox.Runtime }
 
 func (r realSandboxes) start(ctx context.Context, spec sandbox.PodSpec) (sandboxPod, error) {
 	p, err := r.Start(ctx, spec)
@@ -47,7 +47,7 @@ func (r realSandboxes) start(ctx context.Context, spec sandbox.PodSpec) (sandbox
 	return realPod{p}, nil
 }
 
-type realPod struct{ *sandbox.Pod }
+type realPod struct{ sandbox.Pod }
 
 func (p realPod) run(ctx context.Context, spec sandbox.ContainerSpec) (process, error) {
 	started, err := p.Run(ctx, spec)
@@ -65,6 +65,6 @@ func (p realPod) exec(ctx context.Context, container string, spec sandbox.ExecSp
 	return realProcess{started}, nil
 }
 
-type realProcess struct{ *sandbox.Process }
+type realProcess struct{ sandbox.Process }
 
-func (p realProcess) terminal() *os.File { return p.Terminal }
+func (p realProcess) terminal() *os.File { return p.Terminal() }

@@ -1,34 +1,110 @@
-// Package sandbox runs pods on this machine without a container engine: each pod is a small agent process
-// in Linux namespaces of its own, and each container is a child of that agent.
+// Package sandbox runs pods on this machine without a container engine. A small
+// process, the agent, holds each pod, or each container of it, and starts the
+// containers' processes.
 //
-// The package is the client side, which the node uses. The agent is the program in the folder agent, which has to be built
-// (CGO_ENABLED=0) and named in Runtime.Agent. A socket between the two is their only channel: when it closes, because the
-// node ended or Pod.Close was called, the agent ends, and the kernel ends with it all that ran in the pod.
+// This package says what a pod is to the node. Packages namespaces and chroot are
+// the two ways to isolate one, and package runtimes picks the one that this
+// machine can run. The agent is the program in the folder agent, which has to be
+// built (CGO_ENABLED=0) and named in Config.Agent. A socket is its only channel
+// to the node: when it closes, because the node ended or Pod.Close was called,
+// the agent ends, and with it all that ran in the pod.
 package sandbox
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
+	"net"
 	"net/netip"
 	"os"
 	"syscall"
 )
 
-// Runtime starts pods. The fields must not change once a method has been called, except that Images may be set before the first that is about an image. Its methods may be called
-// concurrently.
-type Runtime struct {
-	// Agent is the path of the compiled agent. It is read once, into memory: the file may be replaced or deleted later.
+// Config is what a Runtime is made with.
+type Config struct {
+	// Agent is the path of the compiled agent. It is read once, into memory: the
+	// file may be replaced or deleted later.
 	Agent string
-	// Images holds for each image reference the path of its archive, as `docker save` writes it.
-	Images map[string]string
-	// Dir is a folder for the pods' files where they have no namespaces (MappingChroot). It is made, and what it holds removed. Its file system
-	// must allow device nodes.
+	// Dir is a folder for the pods' files where they have no namespaces. It is
+	// made, and what it holds removed. Its file system must allow device nodes.
 	Dir string
-	// Prefix begins the names of the pods' cgroups, so that Sweep finds those of a killed node. "rolecall" if empty.
+	// Prefix begins the names of the pods' cgroups, so that those of a killed node
+	// can be found. No two runtimes may have the same: one, as it starts, removes
+	// what is empty.
 	Prefix string
+}
 
-	started
+// Runtime starts pods. Its methods may be called concurrently.
+type Runtime interface {
+	// Support says what this machine allows.
+	Support() Support
+	// Services is the range from which the cluster's services have to get their
+	// addresses, of which the first is the API server's.
+	Services() netip.Prefix
+	// SetImages names the images' archives, as `docker save` writes them, by
+	// reference. It comes before the first call that is about an image.
+	SetImages(archives map[string]string)
+	// Prepare makes an image ready, which would otherwise happen when the first
+	// container is run. The error wraps ErrNoImage if there is no such image.
+	Prepare(ctx context.Context, image string) error
+	// Start makes a pod: its isolation, network and limits. Volumes and containers
+	// come afterwards. ctx bounds the start only.
+	Start(ctx context.Context, spec PodSpec) (Pod, error)
+	// Close lets go of the images. Pods are not touched, but no further can be
+	// started.
+	Close() error
+}
+
+// Pod is a pod that runs. Its methods may be called concurrently. They return
+// ErrGone, or an error that wraps it, once the pod has ended.
+type Pod interface {
+	// SetVolume makes a volume. For one that exists it replaces all files at once,
+	// as the kubelet does: whoever reads through a path in the volume sees the old
+	// ones or the new ones, and whoever has resolved a link in it finds the old
+	// ones until the next time.
+	SetVolume(name string, v Volume) error
+	// ReadVolume returns the last limit bytes of a file in a volume.
+	ReadVolume(name, file string, limit int64) ([]byte, error)
+	// Run starts a container. The error wraps a *StartError where spec or image
+	// are at fault. ctx bounds the start only.
+	Run(ctx context.Context, spec ContainerSpec) (Process, error)
+	// Exec starts a process in a container that runs. The error wraps a
+	// *StartError where spec or container are at fault. ctx bounds the start only:
+	// to end the process, signal it.
+	Exec(ctx context.Context, container string, spec ExecSpec) (Process, error)
+	// Listen listens in the pod's network, such as ("tcp", "10.96.0.1:443"). Close
+	// closes the listener.
+	Listen(network, address string) (net.Listener, error)
+	// ListenPacket does the same for "udp".
+	ListenPacket(network, address string) (net.PacketConn, error)
+	// Dial connects from inside the pod's network, for probes and port-forward.
+	// The caller closes the connection. Without a deadline it takes 30 s at most.
+	Dial(ctx context.Context, network, address string) (net.Conn, error)
+	// Done is closed when the pod is gone, for whatever reason.
+	Done() <-chan struct{}
+	// Close kills everything in the pod, waits until it is gone and removes what
+	// is left of it. It may be called more than once.
+	Close() error
+}
+
+// Process is a container's main process or one that Exec started.
+type Process interface {
+	// Terminal is the side of the TTY that the process does not have, nil without
+	// one. Reading it fails (EIO) once the process and all that hold its terminal
+	// are gone. The caller closes it.
+	Terminal() *os.File
+	// Wait returns how the process ended, or ErrGone if the pod was gone first. It
+	// may be called more than once.
+	Wait() (Exit, error)
+	// Done is closed when Wait would return at once.
+	Done() <-chan struct{}
+	// Signal sends a signal; a process that has ended already is no error. As
+	// everywhere, a container's main process gets only those that it handles, and
+	// SIGKILL and SIGSTOP.
+	Signal(signal syscall.Signal) error
+	// Resize sets the terminal's size.
+	Resize(rows, cols uint16) error
 }
 
 // PodSpec is what a pod's containers share.
@@ -47,7 +123,7 @@ type PodSpec struct {
 	CPU int64
 	// PIDs limits the processes and threads of the pod's containers. 0: 1024. Without cgroups it counts for each user of the pod.
 	PIDs int64
-	// Disk limits what the containers together may have in files where these are on a disk (MappingChroot), in bytes. 0: no limit. Otherwise all
+	// Disk limits what the containers together may have in files where these are on a disk (ModeChroot), in bytes. 0: no limit. Otherwise all
 	// files are memory, and Memory limits them.
 	Disk int64
 	// Sysctls are written in the pod's network and IPC namespaces, such as net.ipv4.ip_unprivileged_port_start (which is 0
@@ -64,7 +140,7 @@ type Volume struct {
 	// Mode is the directory's permissions; 0777 if 0, as the kubelet makes its volumes.
 	Mode fs.FileMode
 	// Group owns directory and files, and may write an empty directory (fsGroup). 0: none in particular.
-	// Not enforced where a pod has one id only (Support.Mapping is MappingSingle): there all files are the container's user's.
+	// Not enforced where a pod has one id only (ModeRootless): there all files are the container's user's.
 	Group int64
 }
 
@@ -73,7 +149,7 @@ type File struct {
 	Data []byte
 	// Mode is the permissions; 0644 if 0.
 	Mode fs.FileMode
-	// User owns the file, such as the runAsUser of a service account token. See Volume.Group for MappingSingle.
+	// User owns the file, such as the runAsUser of a service account token. See Volume.Group for ModeRootless.
 	User int64
 }
 
@@ -81,7 +157,7 @@ type File struct {
 type ContainerSpec struct {
 	// Name is what Pod.Exec finds the container by. A name can be used again when its container has ended.
 	Name string
-	// Image is a key of Runtime.Images.
+	// Image is one that Runtime.SetImages named.
 	Image string
 	// Args is the command. The first is looked up in Env's PATH if it has no slash.
 	Args []string
@@ -153,7 +229,7 @@ func (e *StartError) Error() string { return e.Message }
 // ErrGone is what a pod's methods return once its agent ended.
 var ErrGone = errors.New("the pod's sandbox is gone")
 
-// ErrNoImage is wrapped where an image is not in Runtime.Images.
+// ErrNoImage is wrapped where Runtime.SetImages did not name an image.
 var ErrNoImage = errors.New("no such image on this node")
 
 // String says how the process ended, for logs.

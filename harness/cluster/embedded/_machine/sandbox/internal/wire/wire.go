@@ -145,4 +145,6 @@ type Exit struct {
 	Code, Signal int
 	// OOMKilled says that the agent ended it for its memory.
 	OOMKilled bool
+	// PID is the process's, in the agent's PID namespace.
+	PID int
 }

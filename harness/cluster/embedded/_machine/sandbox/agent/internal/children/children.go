@@ -109,16 +109,16 @@ func (t *Table) reapOne() bool {
 	}
 	t.Unlock()
 	if ended != nil {
-		ended.Report(exitOf(status))
+		ended.Report(exitOf(pid, status))
 	}
 	return true
 }
 
-func exitOf(status unix.WaitStatus) wire.Exit {
+func exitOf(pid int, status unix.WaitStatus) wire.Exit {
 	if status.Signaled() {
-		return wire.Exit{Code: 128 + int(status.Signal()), Signal: int(status.Signal())}
+		return wire.Exit{PID: pid, Code: 128 + int(status.Signal()), Signal: int(status.Signal())}
 	}
-	return wire.Exit{Code: status.ExitStatus()}
+	return wire.Exit{PID: pid, Code: status.ExitStatus()}
 }
 
 func call(f func()) {
