@@ -29,6 +29,10 @@ func TestMain(m *testing.M) {
 		runtime.LockOSThread()
 		restrict()
 	}
+	if os.Getenv("SANDBOX_TEST_NODE") != "" {
+		node()
+		return
+	}
 	os.Exit(podtest.Main(m))
 }
 
@@ -376,6 +380,8 @@ func TestAbstractSockets(t *testing.T) {
 	require.Equal(t, 1, exit.Code)
 	require.Contains(t, output, "operation not permitted")
 }
+
+func TestKilledLater(t *testing.T) { podtest.KilledLater(t, newPod(t, chrootRuntime(t))) }
 
 func TestManyForkBombs(t *testing.T) { podtest.ManyForkBombs(t, chrootRuntime(t)) }
 

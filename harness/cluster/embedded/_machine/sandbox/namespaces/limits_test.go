@@ -124,6 +124,8 @@ func TestAKilledProcessIsNotTakenForOneOverItsLimit(t *testing.T) {
 	require.Equal(t, sandbox.Exit{Code: 137, Signal: unix.SIGKILL}, exit)
 }
 
+func TestKilledLater(t *testing.T) { podtest.KilledLater(t, newPod(t, newRuntime(t))) }
+
 func TestDiskFillersStop(t *testing.T) {
 	p := newPod(t, newRuntime(t))
 	require.NoError(t, p.SetVolume("data", sandbox.Volume{SizeLimit: 4 << 20}))

@@ -219,12 +219,15 @@ func (w *watch) kill(now time.Time, process usage, whole bool) {
 	}
 }
 
-// killedForMemory reports whether a process of a container, which is gone, was killed for its memory. A shell whose child was killed reports 137
-// itself.
+// killedForMemory reports whether a process ended because it was killed for its memory, or, for a shell that is a container's first process, a child
+// of it: such a one reports 137 itself.
 func (p *pod) killedForMemory(process *children.Process, c *container, exit wire.Exit) bool {
 	p.children.Lock()
 	defer p.children.Unlock()
-	return exit.Code == 128+int(unix.SIGKILL) && (process.OverLimit || c.overLimit && c.pid == process.PID)
+	if exit.Signal == 0 {
+		return exit.Code == 128+int(unix.SIGKILL) && c.overLimit && c.pid == process.PID
+	}
+	return exit.Signal == int(unix.SIGKILL) && process.OverLimit
 }
 
 func total(processes []usage) int64 {

@@ -1,7 +1,6 @@
 package cgroups
 
 import (
-	"bufio"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -10,6 +9,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/moby/sys/mountinfo"
+	"github.com/opencontainers/cgroups"
 	"golang.org/x/sys/unix"
 )
 
@@ -164,43 +165,39 @@ func second(folder string) (*Hierarchy, error) {
 	return place, nil
 }
 
-// cgroupMounts reads /proc/self/mountinfo (proc_pid_mountinfo(5)) and /proc/self/cgroup (cgroups(7)).
+// cgroupMounts are the mounted cgroup file systems that hold this process.
 func cgroupMounts() ([]cgroupMount, error) {
-	owns, err := ownCgroups()
+	owns, err := cgroups.ParseCgroupFile("/proc/self/cgroup")
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("reading this process's cgroups: %w", err)
 	}
-	file, err := os.Open("/proc/self/mountinfo")
+	found, err := mountinfo.GetMounts(mountinfo.FSTypeFilter("cgroup", "cgroup2"))
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("looking for cgroup file systems: %w", err)
 	}
-	defer file.Close()
 	var mounts []cgroupMount
-	lines := bufio.NewScanner(file)
-	for lines.Scan() {
-		before, after, found := strings.Cut(lines.Text(), " - ")
-		place, kind := strings.Fields(before), strings.Fields(after)
-		if !found || len(place) < 5 || len(kind) < 3 {
-			continue
-		}
-		mount := cgroupMount{point: place[4], controllers: strings.Split(kind[2], ","), second: kind[0] == "cgroup2"}
+	for _, info := range found {
+		mount := cgroupMount{point: info.Mountpoint, second: info.FSType == "cgroup2"}
 		name := ""
-		if kind[0] == "cgroup" {
-			name = firstOf(mount.controllers)
+		if !mount.second {
+			mount.controllers = strings.Split(info.VFSOptions, ",")
+			if name = firstOf(mount.controllers); name == "" {
+				continue
+			}
 		}
-		own, ok := owns[name]
-		if kind[0] != "cgroup2" && (kind[0] != "cgroup" || name == "") || !ok {
+		own, known := owns[name]
+		if !known {
 			continue
 		}
-		// A container sees a part of the hierarchy: what is mounted is place[3], and this process's path counts from the whole's root.
-		relative, err := filepath.Rel(place[3], own)
+		// A container sees a part of the hierarchy: this process's path counts from the whole's root.
+		relative, err := filepath.Rel(info.Root, own)
 		if err != nil || strings.HasPrefix(relative, "..") {
 			continue
 		}
 		mount.own = relative
 		mounts = append(mounts, mount)
 	}
-	return mounts, lines.Err()
+	return mounts, nil
 }
 
 // firstOf returns the first of the controllers that limit a pod.
@@ -211,25 +208,6 @@ func firstOf(names []string) string {
 		}
 	}
 	return ""
-}
-
-// ownCgroups are this process's cgroups by controller; that of version 2 has the name "".
-func ownCgroups() (map[string]string, error) {
-	text, err := os.ReadFile("/proc/self/cgroup")
-	if err != nil {
-		return nil, err
-	}
-	owns := map[string]string{}
-	for line := range strings.Lines(string(text)) {
-		fields := strings.SplitN(strings.TrimSpace(line), ":", 3)
-		if len(fields) != 3 {
-			continue
-		}
-		for _, name := range strings.Split(fields[1], ",") {
-			owns[name] = fields[2]
-		}
-	}
-	return owns, nil
 }
 
 // content reads a small file; "" if it cannot be read.

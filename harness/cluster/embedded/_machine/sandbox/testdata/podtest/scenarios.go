@@ -152,3 +152,21 @@ func TracedProcess(t *testing.T, p sandbox.Pod) {
 	require.NoError(t, err)
 	require.Equal(t, sandbox.Exit{Code: 137, Signal: unix.SIGKILL}, exit)
 }
+
+// KilledLater has one process be killed for its memory, and its container later for another reason.
+func KilledLater(t *testing.T, p sandbox.Pod) {
+	spec := Command("sleep")
+	spec.Memory = 64 << 20
+	first, err := p.Run(t.Context(), spec)
+	require.NoError(t, err)
+	output, exit := Executes(t, p, "hog", "400")
+	require.Equal(t, sandbox.Exit{Code: 137, Signal: unix.SIGKILL, OOMKilled: true}, exit, output)
+	other, err := p.Exec(t.Context(), "main", sandbox.ExecSpec{Args: []string{"probe", "sleep"}})
+	require.NoError(t, err)
+	for _, process := range []sandbox.Process{other, first} {
+		require.NoError(t, process.Signal(unix.SIGKILL))
+		exit, err = Waits(t, process)
+		require.NoError(t, err)
+		require.Equal(t, sandbox.Exit{Code: 137, Signal: unix.SIGKILL}, exit)
+	}
+}
