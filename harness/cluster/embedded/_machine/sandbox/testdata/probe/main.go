@@ -353,14 +353,30 @@ func stopper(string, string) error {
 	}
 }
 
-// traced has its parent trace it, and stops.
+// traced stops because it is traced, again and again: if its tracer, a thread of the
+// agent, ends, the kernel lets it run on.
 func traced(string, string) error {
 	runtime.LockOSThread()
-	if _, _, errno := syscall.RawSyscall(syscall.SYS_PTRACE, syscall.PTRACE_TRACEME, 0, 0); errno != 0 {
+	said := false
+	for {
+		// It fails while there is a tracer.
+		_, _, _ = syscall.RawSyscall(syscall.SYS_PTRACE, syscall.PTRACE_TRACEME, 0, 0)
+		if !said {
+			fmt.Println("ready")
+			said = true
+		}
+		if err := tgkill(os.Getpid(), syscall.Gettid(), syscall.SIGSTOP); err != nil {
+			return err
+		}
+	}
+}
+
+// tgkill signals one thread.
+func tgkill(pid, thread int, signal syscall.Signal) error {
+	if _, _, errno := syscall.RawSyscall(syscall.SYS_TGKILL, uintptr(pid), uintptr(thread), uintptr(signal)); errno != 0 {
 		return errno
 	}
-	fmt.Println("ready")
-	return syscall.Kill(os.Getpid(), syscall.SIGSTOP)
+	return nil
 }
 
 // fastOpen connects by sending.
