@@ -2,12 +2,12 @@
 // process, the agent, holds each pod, or each container of it, and starts the
 // containers' processes.
 //
-// This package says what a pod is to the node. Packages namespaces and chroot are
-// the two ways to isolate one, and package runtimes picks the one that this
-// machine can run. The agent is the program in the folder agent, which has to be
-// built (CGO_ENABLED=0) and named in Config.Agent. A socket is its only channel
-// to the node: when it closes, because the node ended or Pod.Close was called,
-// the agent ends, and with it all that ran in the pod.
+// This package says what a pod is to the node. Packages namespaces and chroot
+// are the two ways to isolate one, and package runtimes picks the one that this
+// machine can run. The agent is the program in the folder agent, which has to
+// be built (CGO_ENABLED=0) and named in Config.Agent. A socket is its only
+// channel to the node: when it closes, because the node ended or Pod.Close was
+// called, the agent ends, and with it all that ran in the pod.
 package sandbox
 
 import (
@@ -109,38 +109,48 @@ type Process interface {
 
 // PodSpec is what a pod's containers share.
 type PodSpec struct {
-	// UID names the pod's cgroup; no two pods that run at the same time may have the same.
+	// UID names the pod's cgroup; no two pods that run at the same time may have
+	// the same.
 	UID string
 	// Name is used in errors.
 	Name string
 	// Hostname is the pod's UTS name.
 	Hostname string
-	// Addresses are put on the pod's loopback interface: its own address first, then those of services, such as 10.96.0.1.
+	// Addresses are put on the pod's loopback interface: its own address first,
+	// then those of services, such as 10.96.0.1.
 	Addresses []netip.Addr
 	// Memory limits the pod's containers together, in bytes. 0: no limit.
 	Memory int64
-	// CPU limits the pod's containers together, in thousandths of a processor. 0: no limit. Without cgroups it is not enforced.
+	// CPU limits the pod's containers together, in thousandths of a processor. 0:
+	// no limit. Without cgroups it is not enforced.
 	CPU int64
-	// PIDs limits the processes and threads of the pod's containers. 0: 1024. Without cgroups it counts for each user of the pod.
+	// PIDs limits the processes and threads of the pod's containers. 0: 1024.
+	// Without cgroups it counts for each user of the pod.
 	PIDs int64
-	// Disk limits what the containers together may have in files where these are on a disk (ModeChroot), in bytes. 0: no limit. Otherwise all
-	// files are memory, and Memory limits them.
+	// Disk limits what the containers together may have in files where these are
+	// on a disk (ModeChroot), in bytes. 0: no limit. Otherwise all files are
+	// memory, and Memory limits them.
 	Disk int64
-	// Sysctls are written in the pod's network and IPC namespaces, such as net.ipv4.ip_unprivileged_port_start (which is 0
-	// unless named here, as with containerd).
+	// Sysctls are written in the pod's network and IPC namespaces, such as
+	// net.ipv4.ip_unprivileged_port_start (which is 0 unless named here, as with
+	// containerd).
 	Sysctls map[string]string
 }
 
 // Volume is what Pod.SetVolume makes or replaces.
 type Volume struct {
-	// Files holds the content by path, such as "token" or "dir/key". nil: an empty writable directory.
+	// Files holds the content by path, such as "token" or "dir/key". nil: an empty
+	// writable directory.
 	Files map[string]File
-	// SizeLimit is in bytes, 64 MiB if 0. It holds from the volume's creation on; SetVolume does not change it later.
+	// SizeLimit is in bytes, 64 MiB if 0. It holds from the volume's creation on;
+	// SetVolume does not change it later.
 	SizeLimit int64
-	// Mode is the directory's permissions; 0777 if 0, as the kubelet makes its volumes.
+	// Mode is the directory's permissions; 0777 if 0, as the kubelet makes its
+	// volumes.
 	Mode fs.FileMode
-	// Group owns directory and files, and may write an empty directory (fsGroup). 0: none in particular.
-	// Not enforced where a pod has one id only (ModeRootless): there all files are the container's user's.
+	// Group owns directory and files, and may write an empty directory (fsGroup).
+	// 0: none in particular. Not enforced where a pod has one id only
+	// (ModeRootless): there all files are the container's user's.
 	Group int64
 }
 
@@ -149,19 +159,23 @@ type File struct {
 	Data []byte
 	// Mode is the permissions; 0644 if 0.
 	Mode fs.FileMode
-	// User owns the file, such as the runAsUser of a service account token. See Volume.Group for ModeRootless.
+	// User owns the file, such as the runAsUser of a service account token. See
+	// Volume.Group for ModeRootless.
 	User int64
 }
 
 // ContainerSpec is what Pod.Run starts.
 type ContainerSpec struct {
-	// Name is what Pod.Exec finds the container by. A name can be used again when its container has ended.
+	// Name is what Pod.Exec finds the container by. A name can be used again when
+	// its container has ended.
 	Name string
 	// Image is one that Runtime.SetImages named.
 	Image string
-	// Args is the command. The first is looked up in Env's PATH if it has no slash.
+	// Args is the command. The first is looked up in Env's PATH if it has no
+	// slash.
 	Args []string
-	// Env is NAME=value. PATH, HOME ("/") and, if TTY is set, TERM are added if missing.
+	// Env is NAME=value. PATH, HOME ("/") and, if TTY is set, TERM are added if
+	// missing.
 	Env []string
 	// Dir is made if it does not exist. "/" if empty.
 	Dir         string
@@ -170,20 +184,26 @@ type ContainerSpec struct {
 	Groups          []int64
 	ReadOnlyRoot    bool
 	NoNewPrivileges bool
-	// TTY gives the process a terminal, Process.Terminal, in the place of Stdin, Stdout and Stderr.
+	// TTY gives the process a terminal, Process.Terminal, in the place of Stdin,
+	// Stdout and Stderr.
 	TTY bool
-	// Capabilities is all that the container keeps, such as "NET_BIND_SERVICE" (a CAP_ before it does no harm). A process that
-	// is not root has them in its bounding set only, as everywhere.
+	// Capabilities is all that the container keeps, such as "NET_BIND_SERVICE" (a
+	// CAP_ before it does no harm). A process that is not root has them in its
+	// bounding set only, as everywhere.
 	Capabilities []string
 	Mounts       []Mount
-	// Files are written into the container's root, such as /etc/hosts, /etc/resolv.conf and /etc/hostname, with mode 0644.
+	// Files are written into the container's root, such as /etc/hosts,
+	// /etc/resolv.conf and /etc/hostname, with mode 0644.
 	Files map[string][]byte
-	// Memory limits the container in bytes, CPU in thousandths of a processor. 0: no limit.
-	// What the container writes to its root and to volumes counts as memory where cgroups are in force.
+	// Memory limits the container in bytes, CPU in thousandths of a processor. 0:
+	// no limit. What the container writes to its root and to volumes counts as
+	// memory where cgroups are in force.
 	Memory, CPU int64
-	// Disk limits what the container can write to its root, in bytes. 128 MiB if 0.
+	// Disk limits what the container can write to its root, in bytes. 128 MiB if
+	// 0.
 	Disk int64
-	// Stdin, Stdout and Stderr become the process's own (set to blocking mode); nil: /dev/null. The caller closes its copies.
+	// Stdin, Stdout and Stderr become the process's own (set to blocking mode);
+	// nil: /dev/null. The caller closes its copies.
 	Stdin, Stdout, Stderr *os.File
 }
 
@@ -191,13 +211,15 @@ type ContainerSpec struct {
 type Mount struct {
 	// Volume is a name that SetVolume was called with.
 	Volume string
-	// SubPath is a file or directory in the volume; a directory is made if it does not exist. It cannot lead out of the volume.
+	// SubPath is a file or directory in the volume; a directory is made if it does
+	// not exist. It cannot lead out of the volume.
 	SubPath  string
 	Path     string
 	ReadOnly bool
 }
 
-// ExecSpec is what Pod.Exec starts in a container. User, environment, directory, capabilities and limits are the container's.
+// ExecSpec is what Pod.Exec starts in a container. User, environment,
+// directory, capabilities and limits are the container's.
 type ExecSpec struct {
 	Args []string
 	TTY  bool
@@ -211,14 +233,17 @@ type Exit struct {
 	Code int
 	// Signal is what ended the process, 0 if it exited by itself.
 	Signal syscall.Signal
-	// OOMKilled says that the memory limit ended it: of a container, its main process or a child of which that reports 137.
+	// OOMKilled says that the memory limit ended it: of a container, its main
+	// process or a child of which that reports 137.
 	OOMKilled bool
 }
 
-// StartError says that a container or an exec could not be started for a reason that lies in its spec or image.
-// Its text is the last part of what runc says, such as `exec: "foo": executable file not found in $PATH`.
+// StartError says that a container or an exec could not be started for a reason
+// that lies in its spec or image. Its text is the last part of what runc says,
+// such as `exec: "foo": executable file not found in $PATH`.
 type StartError struct {
-	// Code is the exit code that engines report: 127 for a missing file, 126 for one that cannot be executed, 128 otherwise.
+	// Code is the exit code that engines report: 127 for a missing file, 126 for
+	// one that cannot be executed, 128 otherwise.
 	Code    int
 	Message string
 }

@@ -12,8 +12,8 @@ const (
 	// supplementary groups do not exist.
 	ModeRootless Mode = "rootless"
 	// ModeChroot is for root on a machine where no namespaces can be made, such as
-	// a container: each container is a chroot with host users of its own, its first
-	// process one, what Exec starts another. See Support.Weaker.
+	// a container: each container is a chroot with host users of its own, its
+	// first process one, what Exec starts another. See Support.Weaker.
 	ModeChroot Mode = "chroot"
 )
 
@@ -21,9 +21,9 @@ const (
 const (
 	LimitCgroup1 = "cgroup v1"
 	LimitCgroup2 = "cgroup v2"
-	// LimitWatch measures the containers' memory 20 times a second. Of one over its
-	// limit it kills the greediest processes, and the whole container if others
-	// come in their place.
+	// LimitWatch measures the containers' memory 20 times a second. Of one over
+	// its limit it kills the greediest processes, and the whole container if
+	// others come in their place.
 	LimitWatch = "watch"
 	// LimitRlimit is RLIMIT_NPROC, counted for each user of a pod.
 	LimitRlimit = "rlimit"

@@ -36,7 +36,8 @@ func TestMain(m *testing.M) {
 	os.Exit(podtest.Main(m))
 }
 
-// restricted says that this process has the rights of a container's root, and so can run these tests.
+// restricted says that this process has the rights of a container's root, and
+// so can run these tests.
 var restricted = os.Getenv("SANDBOX_TEST_RESTRICTED") != ""
 
 // keptRights are the capabilities that Docker gives a container.
@@ -45,7 +46,8 @@ var keptRights = []uint{
 	unix.CAP_SETFCAP, unix.CAP_SETPCAP, unix.CAP_NET_BIND_SERVICE, unix.CAP_SYS_CHROOT, unix.CAP_KILL, unix.CAP_AUDIT_WRITE,
 }
 
-// restrict takes from this thread what a container's root does not have: capabilities, namespaces and mounts.
+// restrict takes from this thread what a container's root does not have:
+// capabilities, namespaces and mounts.
 func restrict() {
 	code := []unix.SockFilter{{Code: unix.BPF_LD | unix.BPF_W | unix.BPF_ABS, K: 0}}
 	for _, call := range []uint32{unix.SYS_UNSHARE, unix.SYS_SETNS, unix.SYS_MOUNT, unix.SYS_FSOPEN, unix.SYS_OPEN_TREE, unix.SYS_PIVOT_ROOT} {
@@ -335,7 +337,8 @@ func TestDisk(t *testing.T) {
 	require.Equal(t, sandbox.Exit{}, exit)
 }
 
-// TestMemoryInOtherForms takes it in ways that no process's resident memory shows, or again and again.
+// TestMemoryInOtherForms takes it in ways that no process's resident memory
+// shows, or again and again.
 func TestMemoryInOtherForms(t *testing.T) {
 	p := newPod(t, chrootRuntime(t))
 	for _, hog := range [][]string{{"memfd", "400"}, {"tables", "400"}, {"buffers", "500"}, {"respawn", "20", "100"}} {
@@ -351,7 +354,8 @@ func TestMemoryInOtherForms(t *testing.T) {
 	}
 }
 
-// TestFolderOfTheMachine hands a container what another could hand it: a descriptor of a folder outside its root.
+// TestFolderOfTheMachine hands a container what another could hand it: a
+// descriptor of a folder outside its root.
 func TestFolderOfTheMachine(t *testing.T) {
 	r := chrootRuntime(t)
 	outside := t.TempDir()

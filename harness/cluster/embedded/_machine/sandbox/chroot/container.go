@@ -110,7 +110,8 @@ const (
 	defaultVolume = 64 << 20
 )
 
-// diskLimit is what a container may write, to its root and to its empty volumes.
+// diskLimit is what a container may write, to its root and to its empty
+// volumes.
 func (p *Pod) diskLimit(spec sandbox.ContainerSpec) int64 {
 	limit := spec.Disk
 	if limit <= 0 {
@@ -288,8 +289,8 @@ func (c *container) limits() limits {
 	return limits{c.memory, c.disk}
 }
 
-// remove ends the container and removes its folder. A run that is about to start
-// fails by that.
+// remove ends the container and removes its folder. A run that is about to
+// start fails by that.
 func (c *container) remove() error {
 	err := c.closeAgent()
 	c.changing.Lock()

@@ -20,8 +20,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// node is what TestNodeAndAgentKilled kills: a process with a pod in which a daemon
-// runs. It says which process the agent is.
+// node is what TestNodeAndAgentKilled kills: a process with a pod in which a
+// daemon runs. It says which process the agent is.
 func node() {
 	config := podtest.Config()
 	config.Dir = os.Getenv("SANDBOX_TEST_NODE")
@@ -42,8 +42,8 @@ func node() {
 	select {}
 }
 
-// TestNodeAndAgentKilled kills both at once. What is left ends when the cluster's
-// next node starts, whichever other nodes there were meanwhile.
+// TestNodeAndAgentKilled kills both at once. What is left ends when the
+// cluster's next node starts, whichever other nodes there were meanwhile.
 func TestNodeAndAgentKilled(t *testing.T) {
 	if !restricted {
 		t.Skip("TestAsContainersRoot runs it")

@@ -7,8 +7,10 @@ import (
 	"time"
 )
 
-// network is what pods without a network of their own listen in: one socket for each address serves all of them. Which pod a connection or
-// a datagram comes from, the kernel tells by the user of the socket at its other end; what no pod sent is dropped.
+// network is what pods without a network of their own listen in: one socket for
+// each address serves all of them. Which pod a connection or a datagram comes
+// from, the kernel tells by the user of the socket at its other end; what no
+// pod sent is dropped.
 type network struct {
 	users  *users
 	userOf socketUser
@@ -34,7 +36,8 @@ func (n *network) owner(local, remote net.Addr) *Pod {
 	return nil
 }
 
-// waiting is how many connections, or datagrams, of one pod may wait to be accepted.
+// waiting is how many connections, or datagrams, of one pod may wait to be
+// accepted.
 const waiting = 64
 
 // sharedListener is one socket for the connections of all pods.
@@ -52,7 +55,8 @@ type podListener struct {
 	once     sync.Once
 }
 
-// listen returns the pod's share in the listener at an address, which is made for the first pod.
+// listen returns the pod's share in the listener at an address, which is made
+// for the first pod.
 func (n *network) listen(p *Pod, family, address string) (net.Listener, error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()

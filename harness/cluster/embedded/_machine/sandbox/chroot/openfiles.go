@@ -16,8 +16,9 @@ import (
 // leastFile is what a file takes, however little is in it.
 const leastFile = 4096
 
-// diskUse is what a container's users own, in bytes, or more than limit. Files of the image are not theirs where they cannot write. No link leads out of
-// the folder.
+// diskUse is what a container's users own, in bytes, or more than limit. Files
+// of the image are not theirs where they cannot write. No link leads out of the
+// folder.
 func diskUse(folder string, user int, limit int64) (bytes int64) {
 	root, err := os.OpenRoot(folder)
 	if err != nil {
@@ -54,8 +55,10 @@ type openFiles struct {
 	sockets map[uint64]bool  // by inode
 }
 
-// filesOf looks at the files of a container's processes. The kernel shows them to whoever may trace any process, which root of a container may not, and to
-// the users themselves: this thread has their rights to files meanwhile, which gives them none over it.
+// filesOf looks at the files of a container's processes. The kernel shows them
+// to whoever may trace any process, which root of a container may not, and to
+// the users themselves: this thread has their rights to files meanwhile, which
+// gives them none over it.
 func filesOf(user int, processes []process) openFiles {
 	found := openFiles{user, map[uint64]int64{}, map[uint64]bool{}}
 	runtime.LockOSThread()
@@ -92,7 +95,8 @@ func (o *openFiles) note(about fs.FileInfo) {
 	}
 }
 
-// mapped finds deleted files that are only mapped. What is mapped of them is what is known of their size.
+// mapped finds deleted files that are only mapped. What is mapped of them is
+// what is known of their size.
 func (o *openFiles) mapped(pid int) {
 	listed, err := procfs.NewProc(pid)
 	if err != nil {

@@ -30,7 +30,8 @@ type datagram struct {
 // longestDatagram is more than a name server is sent.
 const longestDatagram = 4096
 
-// listenPacket returns the pod's share in the socket at an address, which is made for the first pod.
+// listenPacket returns the pod's share in the socket at an address, which is
+// made for the first pod.
 func (n *network) listenPacket(p *Pod, family, address string) (net.PacketConn, error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()

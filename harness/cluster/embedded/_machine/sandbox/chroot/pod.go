@@ -42,8 +42,8 @@ func (r *Runtime) newPod(spec sandbox.PodSpec) *Pod {
 	}
 }
 
-// SetVolume implements sandbox.Pod. It notes the volume and brings the containers'
-// copies up to date.
+// SetVolume implements sandbox.Pod. It notes the volume and brings the
+// containers' copies up to date.
 func (p *Pod) SetVolume(name string, v sandbox.Volume) error {
 	p.mu.Lock()
 	if p.closing {
@@ -113,8 +113,9 @@ func (p *Pod) Exec(ctx context.Context, name string, spec sandbox.ExecSpec) (san
 	return process, nil
 }
 
-// withHostname adds the machine's name, which pods see for their own, to a pod's
-// hosts file, so that a program that looks for its own address finds the pod's.
+// withHostname adds the machine's name, which pods see for their own, to a
+// pod's hosts file, so that a program that looks for its own address finds the
+// pod's.
 func (p *Pod) withHostname(files map[string][]byte) map[string][]byte {
 	const hosts = "/etc/hosts"
 	content, given := files[hosts]

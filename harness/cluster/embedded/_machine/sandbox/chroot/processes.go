@@ -29,16 +29,16 @@ func (u *users) processes() map[int][]process {
 	return found
 }
 
-// look reads what the kernel says of a process. The error is os.ErrNotExist if it
-// is no container's, or has ended.
+// look reads what the kernel says of a process. The error is os.ErrNotExist if
+// it is no container's, or has ended.
 func (u *users) look(listed procfs.Proc) (process, error) {
 	status, err := listed.NewStatus()
 	if err != nil {
 		return process{}, err
 	}
 	p := process{pid: listed.PID, user: int(status.UIDs[0]), bytes: int64(status.VmRSS + status.VmPTE)}
-	// In a PID namespace below it is another machine's, in another network perhaps:
-	// no pod of this one's can make one.
+	// In a PID namespace below it is another machine's, in another network
+	// perhaps: no pod of this one's can make one.
 	if !u.has(p.user) || len(status.NSpids) > 1 {
 		return process{}, os.ErrNotExist
 	}

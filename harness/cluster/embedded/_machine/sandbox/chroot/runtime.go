@@ -1,7 +1,7 @@
-// Package chroot isolates pods where no namespaces can be made, as in a container
-// with its engine's defaults: each container is a chroot with an agent, and with
-// users of the host that nobody else has. All pods share the machine's network;
-// the user of a socket tells whose it is.
+// Package chroot isolates pods where no namespaces can be made, as in a
+// container with its engine's defaults: each container is a chroot with an
+// agent, and with users of the host that nobody else has. All pods share the
+// machine's network; the user of a socket tells whose it is.
 package chroot
 
 import (
@@ -40,8 +40,8 @@ type Runtime struct {
 // defaultPIDs are a pod's processes and threads if its spec has no number.
 const defaultPIDs = 1024
 
-// New finds out whether pods can be chroots here, by making one. why is what keeps
-// this machine from giving more.
+// New finds out whether pods can be chroots here, by making one. why is what
+// keeps this machine from giving more.
 func New(ctx context.Context, program *agents.Program, config sandbox.Config, why error) (*Runtime, error) {
 	if err := mayChroot(); err != nil {
 		return nil, err
@@ -139,8 +139,8 @@ func restrictsNetwork() bool {
 // Support implements sandbox.Runtime.
 func (r *Runtime) Support() sandbox.Support { return r.support }
 
-// Services implements sandbox.Runtime: a range of loopback addresses that no other
-// runtime in this network has, for as long as this one lives.
+// Services implements sandbox.Runtime: a range of loopback addresses that no
+// other runtime in this network has, for as long as this one lives.
 func (r *Runtime) Services() netip.Prefix { return r.services }
 
 // SetImages implements sandbox.Runtime.

@@ -27,7 +27,8 @@ func (s *shares[S]) add(p *Pod, address string, own S) error {
 	return nil
 }
 
-// with calls use with a pod's share if it has one, which is not taken away meanwhile.
+// with calls use with a pod's share if it has one, which is not taken away
+// meanwhile.
 func (s *shares[S]) with(p *Pod, use func(own S)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -12,13 +12,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// socketUser finds the user of a socket of this machine: local is its own end, and
-// remote the other, for UDP the one that sends to it.
+// socketUser finds the user of a socket of this machine: local is its own end,
+// and remote the other, for UDP the one that sends to it.
 type socketUser func(local, remote net.Addr) (user int, err error)
 
-// newSocketUser picks the way to find users: one look-up in the kernel's tables,
-// however many sockets there are, or the tables themselves where the kernel lacks
-// that. It tries with a socket that listens.
+// newSocketUser picks the way to find users: one look-up in the kernel's
+// tables, however many sockets there are, or the tables themselves where the
+// kernel lacks that. It tries with a socket that listens.
 func newSocketUser(listening net.Addr) (socketUser, error) {
 	packets, err := net.ListenPacket("udp4", addrPort(listening).String())
 	if err != nil {
@@ -39,8 +39,8 @@ type diagnosis struct {
 	source, destination netip.AddrPort
 }
 
-// Sizes of it, and of struct inet_diag_msg, in which the ports are at 4 and the user
-// at 64.
+// Sizes of it, and of struct inet_diag_msg, in which the ports are at 4 and the
+// user at 64.
 const (
 	diagnosisSize = 56
 	answerSize    = 72
@@ -95,8 +95,8 @@ func diagnosedUser(local, remote net.Addr) (int, error) {
 	return int(binary.NativeEndian.Uint32(answers[0][userOffset:])), nil
 }
 
-// tableUser looks a socket up in the kernel's tables, in those for IPv6 too: such a
-// socket may speak IPv4.
+// tableUser looks a socket up in the kernel's tables, in those for IPv6 too:
+// such a socket may speak IPv4.
 func tableUser(local, remote net.Addr) (int, error) {
 	kernel, err := procfs.NewDefaultFS()
 	if err != nil {

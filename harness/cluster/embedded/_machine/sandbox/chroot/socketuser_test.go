@@ -65,7 +65,8 @@ func TestSocketUser(t *testing.T) {
 	}
 }
 
-// TestManySocketsSlowNoLookUpDown opens sockets beside the one that is looked for.
+// TestManySocketsSlowNoLookUpDown opens sockets beside the one that is looked
+// for.
 func TestManySocketsSlowNoLookUpDown(t *testing.T) {
 	all := ways(t)
 	if all["diagnosis"] == nil {

@@ -10,9 +10,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Ranges of services, 127.64.0.0/16 to 127.127.0.0/16, and with each goes a range
-// of 65536 host ids, from 0x70000000 on, for which systemd's list of uses has none
-// (https://systemd.io/UIDS-GIDS/).
+// Ranges of services, 127.64.0.0/16 to 127.127.0.0/16, and with each goes a
+// range of 65536 host ids, from 0x70000000 on, for which systemd's list of uses
+// has none (https://systemd.io/UIDS-GIDS/).
 const (
 	ranges         = 64
 	firstLoopback  = 64
@@ -20,11 +20,11 @@ const (
 	rangeSize      = 65536
 )
 
-// reserve takes a range of services and one of host ids that no other runtime in
-// this network has, for as long as this one lives. What runs there as one of these
-// ids is this runtime's, or was left by one that was killed. It begins to look at
-// a number that comes from its folder's name, so that the next runtime of a
-// cluster finds what a killed one left.
+// reserve takes a range of services and one of host ids that no other runtime
+// in this network has, for as long as this one lives. What runs there as one of
+// these ids is this runtime's, or was left by one that was killed. It begins to
+// look at a number that comes from its folder's name, so that the next runtime
+// of a cluster finds what a killed one left.
 func (r *Runtime) reserve() (err error) {
 	sum := fnv.New32a()
 	_, _ = sum.Write([]byte(r.dir))
@@ -42,8 +42,8 @@ func (r *Runtime) reserve() (err error) {
 	return fmt.Errorf("looking for addresses for the cluster's services: %w", err)
 }
 
-// idsOfContainer are the first process's user, that of what is executed, and one
-// who is nobody.
+// idsOfContainer are the first process's user, that of what is executed, and
+// one who is nobody.
 const idsOfContainer = 3
 
 // users are the containers by the host ids that they have.

@@ -9,9 +9,9 @@ import (
 // filesInterval is how often the containers' files are measured.
 const filesInterval = 200 * time.Millisecond
 
-// watchFiles ends the containers that have written too much, of a container or of
-// a pod, and notes how many sockets they have. When the file system of the folder
-// is nearly full it ends all.
+// watchFiles ends the containers that have written too much, of a container or
+// of a pod, and notes how many sockets they have. When the file system of the
+// folder is nearly full it ends all.
 func watchFiles(users *users, folder string, stop <-chan struct{}) {
 	ticker := time.NewTicker(filesInterval)
 	defer ticker.Stop()
@@ -57,7 +57,8 @@ func limitFiles(users *users, deleted map[*container]int64, all bool) {
 	}
 }
 
-// growth tells when a folder's file system has filled so much that it is worthwhile to measure what is in the folder.
+// growth tells when a folder's file system has filled so much that it is
+// worthwhile to measure what is in the folder.
 type growth struct {
 	folder string
 	used   int64
@@ -83,7 +84,8 @@ func (g *growth) much() bool {
 	return true
 }
 
-// leastFree is what the containers leave of a file system, in bytes, whatever it is that fills it.
+// leastFree is what the containers leave of a file system, in bytes, whatever
+// it is that fills it.
 const leastFree = 256 << 20
 
 func (g *growth) full() bool {

@@ -17,21 +17,21 @@ const (
 	socketMemory = 208 << 10
 )
 
-// patience is how long after a process was killed for its memory another makes it
-// the whole container's end.
+// patience is how long after a process was killed for its memory another makes
+// it the whole container's end.
 const patience = time.Second
 
 // memoryWatch kills the processes of a container, or of a pod, that use most,
-// until the rest is within the limit; the whole container if others come in their
-// place.
+// until the rest is within the limit; the whole container if others come in
+// their place.
 type memoryWatch struct {
 	users  *users
 	killed map[int]time.Time // by PID: a process that is killed is not gone yet
 	last   map[*container]time.Time
 }
 
-// watchMemory keeps the containers of all pods within their limits, and kills what
-// runs as a user of containers that are no more, until stop is closed.
+// watchMemory keeps the containers of all pods within their limits, and kills
+// what runs as a user of containers that are no more, until stop is closed.
 func watchMemory(users *users, stop <-chan struct{}) {
 	w := &memoryWatch{users: users, killed: map[int]time.Time{}, last: map[*container]time.Time{}}
 	ticker := time.NewTicker(memoryInterval)
@@ -80,8 +80,8 @@ func (w *memoryWatch) measure(now time.Time) {
 	}
 }
 
-// limitThreads ends the container that has most where a pod has more than it may.
-// The kernel counts them for each of its users only.
+// limitThreads ends the container that has most where a pod has more than it
+// may. The kernel counts them for each of its users only.
 func limitThreads(processes []usage, limit int64) {
 	var all int64
 	of := map[*container]int64{}
@@ -94,8 +94,8 @@ func limitThreads(processes []usage, limit int64) {
 	}
 }
 
-// enforce kills if the processes and their sockets use more than the limit. Pages
-// that processes share count for each.
+// enforce kills if the processes and their sockets use more than the limit.
+// Pages that processes share count for each.
 func (w *memoryWatch) enforce(now time.Time, processes []usage, buffers, limit int64) {
 	sum := buffers
 	for _, p := range processes {

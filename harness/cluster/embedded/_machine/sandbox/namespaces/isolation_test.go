@@ -67,10 +67,12 @@ func TestContainersOfAPodShareNetworkButNotProcesses(t *testing.T) {
 	}
 }
 
-// TestHostileAccounts puts in the place of /etc/passwd what has no end, and what nobody answers.
+// TestHostileAccounts puts in the place of /etc/passwd what has no end, and
+// what nobody answers.
 func TestHostileAccounts(t *testing.T) { podtest.HostileAccounts(t, newPod(t, newRuntime(t))) }
 
-// TestTheAgentHasALimit reads what the kernel holds it to, and what it has used.
+// TestTheAgentHasALimit reads what the kernel holds it to, and what it has
+// used.
 func TestTheAgentHasALimit(t *testing.T) {
 	p := newPod(t, newRuntime(t))
 	limits, err := os.ReadFile(fmt.Sprintf("/proc/%d/limits", p.agent.PID()))
@@ -80,7 +82,8 @@ func TestTheAgentHasALimit(t *testing.T) {
 	require.Regexp(t, `Max data size +unlimited `, output, "it is not the containers'")
 }
 
-// TestMaskedFiles mounts a volume over /dev, where it has a /dev/null of its own.
+// TestMaskedFiles mounts a volume over /dev, where it has a /dev/null of its
+// own.
 func TestMaskedFiles(t *testing.T) {
 	p := newPod(t, newRuntime(t))
 	require.NoError(t, p.SetVolume("dev", sandbox.Volume{}))
@@ -199,7 +202,8 @@ func TestRefusedCalls(t *testing.T) {
 	require.Equal(t, "unshare: 1\nclone: 1\nclone3: 38\nmount: 1\nkeyctl: 1\nkexec: 1\nvsock: 1\nalg: 1\nio_uring: 1\nopen_tree_attr: 38\nlistns: 38\nlater: 38\n", output)
 }
 
-// TestHostileImages makes images whose paths, links and whiteouts point out of them.
+// TestHostileImages makes images whose paths, links and whiteouts point out of
+// them.
 func TestHostileImages(t *testing.T) {
 	folder := t.TempDir()
 	probe, err := os.ReadFile(filepath.Join(podtest.Built, "probe"))
@@ -272,7 +276,8 @@ func TestImagesCopied(t *testing.T) {
 	require.Contains(t, output, "dtrwxrwxrwx")
 }
 
-// TestNoFurtherUserNamespaces gives the capability with which the filter allows the call: what refuses it then is the pod's limit.
+// TestNoFurtherUserNamespaces gives the capability with which the filter allows
+// the call: what refuses it then is the pod's limit.
 func TestNoFurtherUserNamespaces(t *testing.T) {
 	p := newPod(t, newRuntime(t))
 	for _, user := range []int64{0, 1000, 1000650000} {

@@ -20,7 +20,8 @@ import (
 	"rolecall.build/machine/sandbox/testdata/podtest"
 )
 
-// node is what TestNodeKilled kills: a process with a pod in which something runs.
+// node is what TestNodeKilled kills: a process with a pod in which something
+// runs.
 func node() {
 	config := podtest.Config()
 	config.Prefix = "sandboxtest-killed"
@@ -115,7 +116,8 @@ func descriptorCount(t *testing.T) int {
 	return len(entries)
 }
 
-// mountCount counts the mounts here without a container engine's, which come and go.
+// mountCount counts the mounts here without a container engine's, which come
+// and go.
 func mountCount(t *testing.T) int {
 	mounts, err := os.ReadFile("/proc/self/mountinfo")
 	require.NoError(t, err)

@@ -45,10 +45,12 @@ func TestAForkBombStops(t *testing.T) {
 	require.Equal(t, sandbox.Exit{}, exit)
 }
 
-// TestManyForkBombs has each container of a pod start as many processes as it can.
+// TestManyForkBombs has each container of a pod start as many processes as it
+// can.
 func TestManyForkBombs(t *testing.T) { podtest.ManyForkBombs(t, newRuntime(t)) }
 
-// TestDescriptorsOnTheirWay queues as many as the kernel lets a container. The node's, of the same user perhaps, still get through.
+// TestDescriptorsOnTheirWay queues as many as the kernel lets a container. The
+// node's, of the same user perhaps, still get through.
 func TestDescriptorsOnTheirWay(t *testing.T) {
 	r := newRuntime(t)
 	podtest.DescriptorsOnTheirWay(t, newPod(t, r), newPod(t, r))
@@ -73,7 +75,8 @@ func TestAMemoryHogIsKilled(t *testing.T) {
 	require.Equal(t, sandbox.Exit{}, exit, output)
 }
 
-// TestMemoryInOtherForms takes it in ways that no process's resident memory shows.
+// TestMemoryInOtherForms takes it in ways that no process's resident memory
+// shows.
 func TestMemoryInOtherForms(t *testing.T) {
 	r := newRuntime(t)
 	spec := podtest.PodSpec()

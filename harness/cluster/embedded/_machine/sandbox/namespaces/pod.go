@@ -92,8 +92,8 @@ func (p *Pod) Exec(ctx context.Context, container string, spec sandbox.ExecSpec)
 	return process, nil
 }
 
-// killedForMemory reports whether a process ended because the kernel killed it, or
-// for a shell a child of it, for the cgroup's memory.
+// killedForMemory reports whether a process ended because the kernel killed it,
+// or for a shell a child of it, for the cgroup's memory.
 func killedForMemory(group *cgroups.Container, exit wire.Exit) bool {
 	return exit.Code == 128+int(unix.SIGKILL) && group.OOMKilled()
 }

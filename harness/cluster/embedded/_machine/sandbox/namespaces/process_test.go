@@ -96,7 +96,8 @@ func TestStartErrors(t *testing.T) {
 	require.Equal(t, sandbox.Exit{}, exit, "the pod is as it was")
 }
 
-// TestStoppedStart has a container stop what is executed in it, before or after it executes its command. Others still start.
+// TestStoppedStart has a container stop what is executed in it, before or after
+// it executes its command. Others still start.
 func TestStoppedStart(t *testing.T) {
 	p := newPod(t, newRuntime(t))
 	started := podtest.Begins(t, p, podtest.Command("stopper"))

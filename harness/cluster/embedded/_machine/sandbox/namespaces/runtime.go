@@ -1,5 +1,5 @@
-// Package namespaces isolates pods by Linux namespaces: an agent for each pod, of
-// which each container is a child with further namespaces of its own.
+// Package namespaces isolates pods by Linux namespaces: an agent for each pod,
+// of which each container is a child with further namespaces of its own.
 package namespaces
 
 import (
@@ -97,9 +97,9 @@ func (r *Runtime) findMode(ctx context.Context) (err error) {
 }
 
 // modes are those to try for a user, in a user namespace with this map
-// (user_namespaces(7)). Where there is but one id, a container's root is the user
-// itself: the machine's root is not given away so, because much of the kernel's
-// is root's without any capability.
+// (user_namespaces(7)). Where there is but one id, a container's root is the
+// user itself: the machine's root is not given away so, because much of the
+// kernel's is root's without any capability.
 func modes(user int, idMap string) []sandbox.Mode {
 	const machine = "0 0 4294967295"
 	switch {
@@ -126,8 +126,8 @@ func (r *Runtime) try(ctx context.Context, place *cgroups.Hierarchy) error {
 // Support implements sandbox.Runtime.
 func (r *Runtime) Support() sandbox.Support { return r.support }
 
-// Services implements sandbox.Runtime: each pod has a network of its own, so any
-// range will do.
+// Services implements sandbox.Runtime: each pod has a network of its own, so
+// any range will do.
 func (r *Runtime) Services() netip.Prefix { return netip.MustParsePrefix("10.96.0.0/16") }
 
 // SetImages implements sandbox.Runtime.

@@ -33,8 +33,9 @@ func TestWhoRunsAsWhom(t *testing.T) {
 	require.Equal(t, r.firstID+1000, container)
 }
 
-// TestWhatTheAgentHasOpen lists the kinds. Nothing is a file of the host's but its log and those from which Go's runtime reads the CPU limit; what a
-// request came with is closed once it is answered.
+// TestWhatTheAgentHasOpen lists the kinds. Nothing is a file of the host's but
+// its log and those from which Go's runtime reads the CPU limit; what a request
+// came with is closed once it is answered.
 func TestWhatTheAgentHasOpen(t *testing.T) {
 	p := newPod(t, newRuntime(t))
 	require.NoError(t, p.SetVolume("config", sandbox.Volume{Files: map[string]sandbox.File{"f": {}}}))

@@ -69,7 +69,8 @@ func TestVolumesOutliveAnInterruptedUpdate(t *testing.T) {
 	require.Len(t, strings.Fields(output), 4, "two versions, ..data and f: %s", output)
 }
 
-// TestVolumeFilesAreNeverMissing lets each round of reads meet one update: a read that lasts longer than two may miss its file.
+// TestVolumeFilesAreNeverMissing lets each round of reads meet one update: a
+// read that lasts longer than two may miss its file.
 func TestVolumeFilesAreNeverMissing(t *testing.T) {
 	p := newPod(t, newRuntime(t))
 	set := func(text string) error {
@@ -99,7 +100,8 @@ func TestVolumeFilesAreNeverMissing(t *testing.T) {
 	require.Equal(t, sandbox.Exit{}, exit)
 }
 
-// TestVolumesWithHostileLinks has a container turn a volume's own links elsewhere before an update.
+// TestVolumesWithHostileLinks has a container turn a volume's own links
+// elsewhere before an update.
 func TestVolumesWithHostileLinks(t *testing.T) {
 	p := newPod(t, newRuntime(t))
 	set := func(text string) error {

@@ -1,6 +1,7 @@
 // Package chroot is the agent of one container where no namespaces can be made:
-// the agent has entered the container's root itself, so that no link of an image
-// and no path of a spec leads out of it. What lies outside was opened before.
+// the agent has entered the container's root itself, so that no link of an
+// image and no path of a spec leads out of it. What lies outside was opened
+// before.
 package chroot
 
 import (
@@ -115,7 +116,8 @@ func (a *agent) addImage(add wire.Image, files []int) error {
 	return nil
 }
 
-// serveForks forks on a thread that stays: the kernel ends a process with the thread that made it, as dropPrivileges asks.
+// serveForks forks on a thread that stays: the kernel ends a process with the
+// thread that made it, as dropPrivileges asks.
 func (a *agent) serveForks() {
 	runtime.LockOSThread()
 	for fork := range a.forks {

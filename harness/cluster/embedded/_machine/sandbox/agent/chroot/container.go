@@ -46,7 +46,8 @@ func (a *agent) setContainer(spec *wire.Run) {
 // errNotRunning is what runc says.
 var errNotRunning = errors.New("container not running")
 
-// exec starts a process beside the container's first, as another user: what it kills is its like.
+// exec starts a process beside the container's first, as another user: what it
+// kills is its like.
 func (a *agent) exec(id uint64, spec wire.Exec, files []int) (int, error) {
 	a.mu.Lock()
 	container := a.container
@@ -78,7 +79,8 @@ func (a *agent) launch(started *children.Process, spec wire.Run, user int, args 
 	return t.TakeMaster(), nil
 }
 
-// stop kills all that runs in the container and puts its empty volumes aside, for the next run.
+// stop kills all that runs in the container and puts its empty volumes aside,
+// for the next run.
 func (a *agent) stop() {
 	if err := a.killAll(); err != nil {
 		fmt.Fprintln(os.Stderr, "sandbox agent:", err)
@@ -87,7 +89,8 @@ func (a *agent) stop() {
 	defer a.mu.Unlock()
 	for _, mounted := range a.mounts {
 		if mounted.empty {
-			// What a container has made of the place is its own affair: the next one finds an empty volume then.
+			// What a container has made of the place is its own affair: the next one
+			// finds an empty volume then.
 			_ = unix.Renameat(unix.AT_FDCWD, mounted.target, a.emptyVolumes, mounted.Volume)
 		}
 	}

@@ -8,8 +8,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Landlock's versions, as the kernel counts its interface (Documentation/userspace-api/landlock.rst): files, renaming from folder to folder
-// included; the network; abstract sockets.
+// Landlock's versions, as the kernel counts its interface
+// (Documentation/userspace-api/landlock.rst): files, renaming from folder to
+// folder included; the network; abstract sockets.
 const (
 	landlockFiles   = 2
 	landlockNetwork = 4
@@ -22,8 +23,10 @@ var allowedPorts = []uint64{443, 53}
 // allFileAccess is what Landlock's version 2 knows.
 const allFileAccess = unix.LANDLOCK_ACCESS_FS_REFER | (unix.LANDLOCK_ACCESS_FS_REFER - 1)
 
-// landlockRules makes the rules by which the container's processes reach no file outside this process's root, also through a descriptor of a folder that
-// another container's hands them, connect to nothing else than the cluster over TCP, and listen nowhere. -1: this kernel has none.
+// landlockRules makes the rules by which the container's processes reach no
+// file outside this process's root, also through a descriptor of a folder that
+// another container's hands them, connect to nothing else than the cluster over
+// TCP, and listen nowhere. -1: this kernel has none.
 func landlockRules() (int, error) {
 	version, _, errno := unix.Syscall(unix.SYS_LANDLOCK_CREATE_RULESET, 0, 0, unix.LANDLOCK_CREATE_RULESET_VERSION)
 	if errno != 0 || version < landlockFiles {

@@ -43,7 +43,8 @@ func (a *agent) prepareRoot(spec wire.Run, layers *image.Layers) error {
 	return rootfs.MakeDirectory(spec.Dir)
 }
 
-// makeDevices makes /dev with what a container needs of it, and proves that device nodes work here.
+// makeDevices makes /dev with what a container needs of it, and proves that
+// device nodes work here.
 func makeDevices() error {
 	if err := os.RemoveAll("/dev"); err != nil {
 		return fmt.Errorf("making /dev: %w", err)

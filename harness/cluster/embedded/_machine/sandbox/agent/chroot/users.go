@@ -10,8 +10,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// fileOwner says whose the files of the root are. The container's first process is one user, what is executed beside it another, and both are of
-// one group: what is the container's user's is the first's, and the group may do with it what its user may.
+// fileOwner says whose the files of the root are. The container's first process
+// is one user, what is executed beside it another, and both are of one group:
+// what is the container's user's is the first's, and the group may do with it
+// what its user may.
 type fileOwner struct {
 	host        int // the host's id of both user and group
 	user, group int // the container's, as its image counts them
@@ -70,8 +72,9 @@ func (a *agent) dropPrivileges(child *forkexec.Child, user int, seccomp []byte) 
 // killing is how long killAll goes on at most.
 const killing = 5 * time.Second
 
-// killAll kills the processes of the container's users until none is left. A process of a user that has no other does it: nothing in the container
-// can stop it, and the kernel reaches all at once, however fast they multiply.
+// killAll kills the processes of the container's users until none is left. A
+// process of a user that has no other does it: nothing in the container can
+// stop it, and the kernel reaches all at once, however fast they multiply.
 func (a *agent) killAll() error {
 	for end := time.Now().Add(killing); time.Now().Before(end); time.Sleep(time.Millisecond) {
 		left := 0

@@ -16,16 +16,19 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// mountedVolume is in the place of a mount: a copy of a volume, or an empty one itself.
+// mountedVolume is in the place of a mount: a copy of a volume, or an empty one
+// itself.
 type mountedVolume struct {
 	wire.Mount
 	target string
 	empty  bool
-	// folder is what is mounted, or for a single file what it is in: opened before the container could put anything else in its place.
+	// folder is what is mounted, or for a single file what it is in: opened before
+	// the container could put anything else in its place.
 	folder *os.Root
 }
 
-// setVolume notes a volume's content, and brings the copies of a container that runs up to date.
+// setVolume notes a volume's content, and brings the copies of a container that
+// runs up to date.
 func (a *agent) setVolume(v wire.Volume) error {
 	if err := volume.CheckName(v.Name); err != nil {
 		return err
@@ -114,7 +117,8 @@ func below(files map[string]wire.File, folder string) map[string]wire.File {
 	return chosen
 }
 
-// mountEmpty takes an empty volume from where the container's last run left it, or makes it.
+// mountEmpty takes an empty volume from where the container's last run left it,
+// or makes it.
 func (a *agent) mountEmpty(mounted mountedVolume, mode fs.FileMode) error {
 	err := unix.Renameat(a.emptyVolumes, mounted.Volume, unix.AT_FDCWD, mounted.target)
 	if errors.Is(err, unix.ENOENT) {

@@ -14,12 +14,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// container is one that runs. The lock of the pod's children guards pid, ended and overLimit.
+// container is one that runs. The lock of the pod's children guards pid, ended
+// and overLimit.
 type container struct {
 	spec wire.Run
 	pid  int
-	// oneID says that the container's user namespace maps no more than its user and group: the pod's where the pod has one id itself and
-	// the container runs as root, a further one of the container's own (nested) otherwise.
+	// oneID says that the container's user namespace maps no more than its user
+	// and group: the pod's where the pod has one id itself and the container runs
+	// as root, a further one of the container's own (nested) otherwise.
 	oneID, nested bool
 	ended         bool
 	overLimit     bool     // one of its processes was killed for its memory
@@ -27,7 +29,8 @@ type container struct {
 	changes       *os.File // the file system in memory that holds what it writes outside volumes
 }
 
-// maxContainers is how many user namespaces a pod may have while one for a container is made.
+// maxContainers is how many user namespaces a pod may have while one for a
+// container is made.
 const maxContainers = 1 << 10
 
 // newContainer decides the user namespace and completes the environment.
@@ -41,7 +44,8 @@ func (p *pod) newContainer(spec wire.Run) *container {
 	return &container{spec: spec, nested: nested, oneID: nested || p.spec.OneID}
 }
 
-// run starts a container: this thread makes its root, in a mount namespace of its own, and the container's process is forked there.
+// run starts a container: this thread makes its root, in a mount namespace of
+// its own, and the container's process is forked there.
 func (p *pod) run(id uint64, spec wire.Run, files []int) (master int, err error) {
 	c := p.newContainer(spec)
 	p.mu.Lock()
@@ -109,7 +113,8 @@ func (p *pod) process(request uint64, c *container) *children.Process {
 	return started
 }
 
-// launch starts a process. nested says that it makes a user namespace of its own.
+// launch starts a process. nested says that it makes a user namespace of its
+// own.
 func (p *pod) launch(child *forkexec.Child, flags uintptr, started *children.Process, nested bool) (err error) {
 	p.forking.Lock()
 	defer p.forking.Unlock()
@@ -138,7 +143,8 @@ func (p *pod) forget(c *container) {
 	}
 }
 
-// openTerminal makes a terminal in the container's root, which must be the thread's.
+// openTerminal makes a terminal in the container's root, which must be the
+// thread's.
 func (c *container) openTerminal() (*terminal.Terminal, error) {
 	user := int(c.spec.User)
 	if c.oneID {

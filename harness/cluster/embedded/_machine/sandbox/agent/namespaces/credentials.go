@@ -9,7 +9,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// dropPrivileges adds the steps that leave a process, which has all capabilities of its user namespace, with what the container has.
+// dropPrivileges adds the steps that leave a process, which has all
+// capabilities of its user namespace, with what the container has.
 func (c *container) dropPrivileges(child *forkexec.Child, pids int64) error {
 	keep, err := capabilitySet(c.spec.Capabilities)
 	if err != nil {

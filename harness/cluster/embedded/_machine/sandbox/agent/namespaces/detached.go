@@ -14,7 +14,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// detachedMount is one of something outside the container's root, to be attached inside (open_tree(2)).
+// detachedMount is one of something outside the container's root, to be
+// attached inside (open_tree(2)).
 type detachedMount struct {
 	file     int
 	target   string
@@ -86,7 +87,8 @@ func (p *pod) cloneVolumes(d *detachedMounts, mounts []wire.Mount) error {
 // depth is how many names a path has.
 func depth(name string) int { return strings.Count(path.Clean("/"+name), "/") }
 
-// inVolume opens what a mount means, which cannot lie outside the volume, whatever links a container made there.
+// inVolume opens what a mount means, which cannot lie outside the volume,
+// whatever links a container made there.
 func (p *pod) inVolume(mount wire.Mount) (source *os.File, folder bool, err error) {
 	p.mu.Lock()
 	exists := p.volumes[mount.Volume] != nil

@@ -10,8 +10,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// exec starts a process in a container: this thread joins the container's mounts and has its children in its PID namespace; the child joins
-// the rest, which a process with several threads cannot.
+// exec starts a process in a container: this thread joins the container's
+// mounts and has its children in its PID namespace; the child joins the rest,
+// which a process with several threads cannot.
 func (p *pod) exec(id uint64, spec wire.Exec, files []int) (int, error) {
 	c := p.running(spec.Container)
 	if c == nil {
@@ -61,7 +62,8 @@ func (p *pod) exec(id uint64, spec wire.Exec, files []int) (int, error) {
 // namespaceFiles are descriptors of a container's namespaces.
 type namespaceFiles struct{ mounts, pids, cgroups, users int }
 
-// open opens the container's namespaces, and makes sure that it had not ended before, when another process may have got its PID.
+// open opens the container's namespaces, and makes sure that it had not ended
+// before, when another process may have got its PID.
 func (p *pod) open(c *container) (n namespaceFiles, err error) {
 	n = namespaceFiles{-1, -1, -1, -1}
 	for name, file := range map[string]*int{"mnt": &n.mounts, "pid": &n.pids, "cgroup": &n.cgroups, "user": &n.users} {

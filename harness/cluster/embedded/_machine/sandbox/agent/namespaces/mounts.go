@@ -16,12 +16,14 @@ const (
 	rootFolder    = "/container"
 )
 
-// makeRoot gives the agent a root of its own in which nothing of the host is left but a few devices.
+// makeRoot gives the agent a root of its own in which nothing of the host is
+// left but a few devices.
 func makeRoot() error {
 	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
 		return fmt.Errorf("making the mounts private: %w", err)
 	}
-	// Any folder will do as a place for it until it becomes the root, and /proc is one that every machine has.
+	// Any folder will do as a place for it until it becomes the root, and /proc is
+	// one that every machine has.
 	const base = "/proc"
 	if err := unix.Mount("tmpfs", base, "tmpfs", 0, "mode=0755,size=16m"); err != nil {
 		return fmt.Errorf("mounting the pod's root: %w", err)
@@ -45,7 +47,8 @@ func makeRoot() error {
 	return pivotRoot(base)
 }
 
-// kernelMounts mounts what the containers of a pod share: proc for the agent, sysfs, /dev/shm and message queues.
+// kernelMounts mounts what the containers of a pod share: proc for the agent,
+// sysfs, /dev/shm and message queues.
 func kernelMounts(base string) error {
 	const flags = unix.MS_NOSUID | unix.MS_NODEV | unix.MS_NOEXEC
 	if err := unix.Mount("proc", base+"/proc", "proc", flags, ""); err != nil {
@@ -54,7 +57,8 @@ func kernelMounts(base string) error {
 	if err := unix.Mount("shm", base+"/shm", "tmpfs", flags, "mode=1777,size=64m"); err != nil {
 		return fmt.Errorf("mounting /dev/shm: %w", err)
 	}
-	// A machine that is a container itself may forbid these two; a pod goes without then.
+	// A machine that is a container itself may forbid these two; a pod goes
+	// without then.
 	for kind, folder := range map[string]string{"sysfs": "/sys", "mqueue": "/mqueue"} {
 		if err := unix.Mount(kind, base+folder, kind, flags, ""); err != nil && err != unix.EPERM && err != unix.ENODEV {
 			return fmt.Errorf("mounting %s: %w", folder, err)
@@ -63,7 +67,8 @@ func kernelMounts(base string) error {
 	return nil
 }
 
-// pivotRoot makes a mount the root of this process, or of a thread with a mount namespace of its own, and lets go of the old one.
+// pivotRoot makes a mount the root of this process, or of a thread with a mount
+// namespace of its own, and lets go of the old one.
 func pivotRoot(root string) error {
 	if err := unix.Chdir(root); err != nil {
 		return fmt.Errorf("entering a root: %w", err)

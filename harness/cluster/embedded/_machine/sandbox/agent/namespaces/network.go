@@ -14,7 +14,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// loopback brings lo up and puts addresses on it, each without a network around it.
+// loopback brings lo up and puts addresses on it, each without a network around
+// it.
 func loopback(addresses []netip.Addr) error {
 	lo, err := netlink.LinkByName("lo")
 	if err != nil {

@@ -1,6 +1,6 @@
-// Package namespaces is the agent of a pod in Linux namespaces: process 1 of the
-// pod's PID namespace, root of its user namespace. When it ends, the kernel ends
-// every process of the pod.
+// Package namespaces is the agent of a pod in Linux namespaces: process 1 of
+// the pod's PID namespace, root of its user namespace. When it ends, the kernel
+// ends every process of the pod.
 package namespaces
 
 import (
@@ -37,12 +37,15 @@ type pod struct {
 	shm            *os.File // /dev/shm
 	userNamespaces *os.File // the sysctl that says how many there may be
 
-	// forking is held while a child has what this process has open, and shared while a container's root is filled: a file that
-	// is open for writing, be it in a child that is about to execute its command, keeps the root from being made read-only.
+	// forking is held while a child has what this process has open, and shared
+	// while a container's root is filled: a file that is open for writing, be it
+	// in a child that is about to execute its command, keeps the root from being
+	// made read-only.
 	forking sync.RWMutex
 }
 
-// Serve makes the pod that the first request is for and answers all others. The thread it is called on must be the process's first.
+// Serve makes the pod that the first request is for and answers all others. The
+// thread it is called on must be the process's first.
 func Serve(conn *wire.Conn, first wire.Request) {
 	p := &pod{
 		spec: *first.Pod, server: server.New(conn, func() {}), children: children.New(),
@@ -80,7 +83,8 @@ func (p *pod) handle(request wire.Request, files []int, reply *wire.Reply) ([]in
 	}
 }
 
-// onOwnThread runs f on a thread that f may take to other namespaces: it ends with f. f returns a descriptor to reply with, -1 if none.
+// onOwnThread runs f on a thread that f may take to other namespaces: it ends
+// with f. f returns a descriptor to reply with, -1 if none.
 func onOwnThread(f func() (int, error)) ([]int, error) {
 	type outcome struct {
 		file int
@@ -111,7 +115,8 @@ func (p *pod) start() error {
 	if err := unix.Sethostname([]byte(p.spec.Hostname)); err != nil {
 		return fmt.Errorf("setting the host name: %w", err)
 	}
-	// When the machine is short of memory, pods go before the host's processes. The containers inherit it, and then the greediest goes.
+	// When the machine is short of memory, pods go before the host's processes.
+	// The containers inherit it, and then the greediest goes.
 	if err := os.WriteFile("/proc/self/oom_score_adj", []byte("1000"), 0); err != nil {
 		return fmt.Errorf("raising oom_score_adj: %w", err)
 	}
@@ -127,7 +132,8 @@ func (p *pod) start() error {
 	return nil
 }
 
-// sysctls writes those asked for, after containerd's own: ports below 1024 and ping need no privilege in a pod.
+// sysctls writes those asked for, after containerd's own: ports below 1024 and
+// ping need no privilege in a pod.
 func (p *pod) sysctls() error {
 	groups := "0 65535"
 	if p.spec.OneID {
@@ -149,8 +155,10 @@ func (p *pod) sysctls() error {
 	return nil
 }
 
-// openUserNamespaces forbids to make user namespaces in the pod's and in those below it. In one of its own a process has all capabilities, and
-// through them reaches parts of the kernel that nothing in a pod needs. The seccomp filter refuses to make one, too.
+// openUserNamespaces forbids to make user namespaces in the pod's and in those
+// below it. In one of its own a process has all capabilities, and through them
+// reaches parts of the kernel that nothing in a pod needs. The seccomp filter
+// refuses to make one, too.
 func (p *pod) openUserNamespaces() (err error) {
 	if p.userNamespaces, err = os.OpenFile(sysctlFile("user.max_user_namespaces"), os.O_WRONLY, 0); err != nil {
 		return fmt.Errorf("forbidding user namespaces: %w", err)

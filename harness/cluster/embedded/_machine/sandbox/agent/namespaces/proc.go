@@ -8,9 +8,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// mountProc mounts /proc for the PID namespace the child is the first of, with what engines hide and protect there. The agent's own is mounted
-// there until then, because in a user namespace the kernel allows a /proc only where there is another one.
-// What hides a file is null, a descriptor of /dev/null: by its path it could be something that a volume has there.
+// mountProc mounts /proc for the PID namespace the child is the first of, with
+// what engines hide and protect there. The agent's own is mounted there until
+// then, because in a user namespace the kernel allows a /proc only where there
+// is another one. What hides a file is null, a descriptor of /dev/null: by its
+// path it could be something that a volume has there.
 func mountProc(child *forkexec.Child, null int) {
 	const flags = unix.MS_NOSUID | unix.MS_NODEV | unix.MS_NOEXEC
 	const attributes = unix.MOUNT_ATTR_NOSUID | unix.MOUNT_ATTR_NODEV | unix.MOUNT_ATTR_NOEXEC
@@ -33,7 +35,8 @@ func mountProc(child *forkexec.Child, null int) {
 	}
 }
 
-// mapUser makes a user namespace in which the pod's root has the container's ids.
+// mapUser makes a user namespace in which the pod's root has the container's
+// ids.
 func mapUser(child *forkexec.Child, user, group int64) {
 	child.Add("making a user namespace", 0, unix.SYS_UNSHARE, unix.CLONE_NEWUSER)
 	child.WriteFile("mapping the group", "/proc/self/setgroups", "deny")

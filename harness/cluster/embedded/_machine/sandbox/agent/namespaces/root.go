@@ -16,9 +16,10 @@ const (
 	moreFiles = 65536
 )
 
-// prepareRoot takes the calling thread into a mount namespace whose root is the container's. Everything in the new root is done from inside
-// it, with the agent's root out of reach, so that no link of an image and no path of a spec leads out; what comes from outside is taken
-// along as detached mounts.
+// prepareRoot takes the calling thread into a mount namespace whose root is the
+// container's. Everything in the new root is done from inside it, with the
+// agent's root out of reach, so that no link of an image and no path of a spec
+// leads out; what comes from outside is taken along as detached mounts.
 func (p *pod) prepareRoot(c *container, img mountedImage) error {
 	root, err := c.mountRoot(img)
 	if err != nil {
@@ -49,7 +50,8 @@ func (p *pod) prepareRoot(c *container, img mountedImage) error {
 	if err := c.attach(common, volumes); err != nil {
 		return err
 	}
-	// The agent's /proc comes last, when no path is walked any more: see mountProc.
+	// The agent's /proc comes last, when no path is walked any more: see
+	// mountProc.
 	if err := proc.attach(); err != nil {
 		return err
 	}
@@ -59,7 +61,8 @@ func (p *pod) prepareRoot(c *container, img mountedImage) error {
 	return nil
 }
 
-// attach attaches the mounts, and opens /dev/null before a volume can be mounted over it.
+// attach attaches the mounts, and opens /dev/null before a volume can be
+// mounted over it.
 func (c *container) attach(common, volumes detachedMounts) (err error) {
 	if err := common.attach(); err != nil {
 		return err
@@ -73,7 +76,8 @@ func (c *container) attach(common, volumes detachedMounts) (err error) {
 	return rootfs.MakeDirectory(c.spec.Dir)
 }
 
-// mountRoot makes the mount namespace and mounts the root in it: an overlay over the shared image, or a place for a copy.
+// mountRoot makes the mount namespace and mounts the root in it: an overlay
+// over the shared image, or a place for a copy.
 func (c *container) mountRoot(img mountedImage) (string, error) {
 	if img.folder != "" {
 		return overlayFolder, overlay(img.folder, c.spec.Disk, moreFiles)
@@ -101,7 +105,8 @@ func (p *pod) fillRoot(c *container, img mountedImage) error {
 	return rootfs.WriteFiles(c.spec.Files)
 }
 
-// copyImage extracts the image into the root and leaves as much space as the spec allows.
+// copyImage extracts the image into the root and leaves as much space as the
+// spec allows.
 func (c *container) copyImage(img mountedImage, oneID bool) error {
 	if err := img.layers.Extract(owner(oneID)); err != nil {
 		return err
@@ -127,7 +132,8 @@ func readOnly(target string) error {
 	return nil
 }
 
-// devices mounts the container's /dev, with terminals of its own. The nodes are attached to it afterwards.
+// devices mounts the container's /dev, with terminals of its own. The nodes are
+// attached to it afterwards.
 func (p *pod) devices(c *container) error {
 	for _, folder := range []string{"/dev", "/proc", "/sys"} {
 		if err := os.Mkdir(folder, 0o755); err != nil && !errors.Is(err, os.ErrExist) {

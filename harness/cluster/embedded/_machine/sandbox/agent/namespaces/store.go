@@ -11,8 +11,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// storeImage is what the runtime's store does, an agent without containers: it extracts an image once, and gives each pod a mount of it, so that
-// all pods share one copy in memory. It gives none where a container cannot have an overlay over it.
+// storeImage is what the runtime's store does, an agent without containers: it
+// extracts an image once, and gives each pod a mount of it, so that all pods
+// share one copy in memory. It gives none where a container cannot have an
+// overlay over it.
 func (p *pod) storeImage(store wire.Image, files []int) ([]int, error) {
 	p.storing.Lock()
 	defer p.storing.Unlock()
@@ -65,12 +67,14 @@ func (p *pod) fillStore(folder string, size int64, files []int) error {
 	return readOnly(folder)
 }
 
-// largest are the options of a file system that holds the image, whose real size is known only once it is there: files take whole pages.
+// largest are the options of a file system that holds the image, whose real
+// size is known only once it is there: files take whole pages.
 func largest(layers *image.Layers) string {
 	return fmt.Sprintf("mode=0755,size=%d", 16*layers.Size+defaultDisk)
 }
 
-// owner is the image's own choice, or nobody in particular where there is but one.
+// owner is the image's own choice, or nobody in particular where there is but
+// one.
 func owner(oneID bool) image.Owner {
 	if !oneID {
 		return nil
@@ -80,7 +84,8 @@ func owner(oneID bool) image.Owner {
 
 // mountedImage is one that was brought to a pod.
 type mountedImage struct {
-	// folder is where it is mounted, read-only, for overlays; "" if containers need copies, made from the layers.
+	// folder is where it is mounted, read-only, for overlays; "" if containers
+	// need copies, made from the layers.
 	folder string
 	layers *image.Layers
 }
@@ -119,7 +124,8 @@ func attachImage(folder string, files []int) error {
 // overlayFolder is where the root of an overlay is mounted.
 const overlayFolder = rootFolder + "/root"
 
-// overlay mounts an image on overlayFolder, in a mount namespace of the calling thread's own, with all changes in a file system of that size.
+// overlay mounts an image on overlayFolder, in a mount namespace of the calling
+// thread's own, with all changes in a file system of that size.
 func overlay(image string, size int64, files uint64) error {
 	if err := unix.Unshare(unix.CLONE_NEWNS); err != nil {
 		return fmt.Errorf("making a mount namespace: %w", err)
@@ -133,7 +139,8 @@ func overlay(image string, size int64, files uint64) error {
 			return fmt.Errorf("mounting the container's changes: %w", err)
 		}
 	}
-	// Without attributes, before Linux 6.6, a folder of the image that was removed cannot be made again.
+	// Without attributes, before Linux 6.6, a folder of the image that was removed
+	// cannot be made again.
 	if err := unix.Setxattr(rootFolder+"/upper", "user.overlay", []byte("y"), 0); err != nil {
 		return fmt.Errorf("mounting the container's changes: %w", err)
 	}

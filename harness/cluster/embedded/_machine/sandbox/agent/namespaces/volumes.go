@@ -13,7 +13,8 @@ import (
 
 const defaultVolumeSize = 64 << 20
 
-// setVolume makes a volume, a file system of its own with a size limit, or replaces the files of one that is there.
+// setVolume makes a volume, a file system of its own with a size limit, or
+// replaces the files of one that is there.
 func (p *pod) setVolume(v wire.Volume) error {
 	if err := volume.CheckName(v.Name); err != nil {
 		return err
@@ -42,7 +43,8 @@ func (p *pod) setVolume(v wire.Volume) error {
 	return nil
 }
 
-// makeVolume opens the new volume, too: whatever links a container makes in it, none leads this process out of it.
+// makeVolume opens the new volume, too: whatever links a container makes in it,
+// none leads this process out of it.
 func (p *pod) makeVolume(folder string, v wire.Volume) (*os.Root, error) {
 	if v.SizeLimit <= 0 {
 		v.SizeLimit = defaultVolumeSize
@@ -64,7 +66,8 @@ func (p *pod) makeVolume(folder string, v wire.Volume) (*os.Root, error) {
 	return root, p.rights().Apply(root, ".", v.Mode|fs.ModeDir, 0, v.Group)
 }
 
-// rights are as the kubelet's: the group of a pod's fsGroup reads files, and writes folders and has what is made there.
+// rights are as the kubelet's: the group of a pod's fsGroup reads files, and
+// writes folders and has what is made there.
 func (p *pod) rights() volume.Rights {
 	return func(mode fs.FileMode, user, group int64) (int, int, fs.FileMode) {
 		permissions := mode.Perm()

@@ -16,17 +16,22 @@ import (
 )
 
 const (
-	// watchInterval is how often the containers' memory is measured where no cgroup limits it.
+	// watchInterval is how often the containers' memory is measured where no
+	// cgroup limits it.
 	watchInterval = 50 * time.Millisecond
-	// patience is how long after a kill another makes it the whole container's end.
+	// patience is how long after a kill another makes it the whole container's
+	// end.
 	patience = time.Second
-	// socketMemory is what a socket's buffers may hold, in bytes, and freeSockets how many are not counted: their real use shows nowhere.
+	// socketMemory is what a socket's buffers may hold, in bytes, and freeSockets
+	// how many are not counted: their real use shows nowhere.
 	socketMemory = 208 << 10
 	freeSockets  = 64
 )
 
-// watch keeps a pod's containers within their memory where no cgroup does. It kills the processes that use most, until the rest is within the
-// limit; the whole container if that is not enough, because files use so much or because others have come in their place.
+// watch keeps a pod's containers within their memory where no cgroup does. It
+// kills the processes that use most, until the rest is within the limit; the
+// whole container if that is not enough, because files use so much or because
+// others have come in their place.
 type watch struct {
 	pod    *pod
 	spaces map[string]*container
@@ -70,7 +75,8 @@ func (w *watch) measure(now time.Time) {
 	w.limitThreads(now, of)
 }
 
-// limitThreads ends the container that has most where a pod has more than it may. The kernel counts them for each user of each container only.
+// limitThreads ends the container that has most where a pod has more than it
+// may. The kernel counts them for each user of each container only.
 func (w *watch) limitThreads(now time.Time, of map[*container][]usage) {
 	var all, most int64
 	var largest *container
@@ -89,7 +95,8 @@ func (w *watch) limitThreads(now time.Time, of map[*container][]usage) {
 	}
 }
 
-// containers are those that run, by their PID namespaces, and what each has in files outside volumes.
+// containers are those that run, by their PID namespaces, and what each has in
+// files outside volumes.
 func (w *watch) containers() (map[string]*container, map[*container]int64) {
 	w.pod.children.Lock()
 	defer w.pod.children.Unlock()
@@ -136,7 +143,8 @@ func sockets() int64 {
 	return max(count-freeSockets, 0) * socketMemory
 }
 
-// processes are those of the containers, also in PID namespaces that they made below their own.
+// processes are those of the containers, also in PID namespaces that they made
+// below their own.
 func (w *watch) processes() (all []usage) {
 	entries, err := os.ReadDir("/proc")
 	if err != nil {
@@ -175,8 +183,9 @@ func containerOf(pid int, spaces map[string]*container) *container {
 	return nil
 }
 
-// enforce kills if processes and files together use more than the limit. Resident memory counts shared pages once for each process and is quick
-// to read; only if it is too much the proportional share, which is slow, decides.
+// enforce kills if processes and files together use more than the limit.
+// Resident memory counts shared pages once for each process and is quick to
+// read; only if it is too much the proportional share, which is slow, decides.
 func (w *watch) enforce(now time.Time, processes []usage, files, limit int64) {
 	if limit <= 0 || total(processes)+files <= limit {
 		return
@@ -219,8 +228,9 @@ func (w *watch) kill(now time.Time, process usage, whole bool) {
 	}
 }
 
-// killedForMemory reports whether a process ended because it was killed for its memory, or, for a shell that is a container's first process, a child
-// of it: such a one reports 137 itself.
+// killedForMemory reports whether a process ended because it was killed for its
+// memory, or, for a shell that is a container's first process, a child of it:
+// such a one reports 137 itself.
 func (p *pod) killedForMemory(process *children.Process, c *container, exit wire.Exit) bool {
 	p.children.Lock()
 	defer p.children.Unlock()
@@ -238,7 +248,8 @@ func total(processes []usage) int64 {
 	return sum
 }
 
-// status is what the kernel says of a process: its memory, VmRSS, what it needs to know where that is, VmPTE, and Threads (proc_pid_status(5)).
+// status is what the kernel says of a process: its memory, VmRSS, what it needs
+// to know where that is, VmPTE, and Threads (proc_pid_status(5)).
 func status(pid int) map[string]int64 { return numbers(fmt.Sprintf("/proc/%d/status", pid)) }
 
 // proportional counts pages that processes share once for all of them.
@@ -246,7 +257,8 @@ func proportional(process usage) int64 {
 	return numbers(fmt.Sprintf("/proc/%d/smaps_rollup", process.pid))["Pss:"] + status(process.pid)["VmPTE:"]
 }
 
-// numbers are those lines of a file under /proc that hold one; KiB are turned into bytes.
+// numbers are those lines of a file under /proc that hold one; KiB are turned
+// into bytes.
 func numbers(file string) map[string]int64 {
 	data, _ := os.ReadFile(file) // none: the process ended
 	all := map[string]int64{}

@@ -14,7 +14,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// calls are the requests that wait for their replies, and the processes that wait for their ends.
+// calls are the requests that wait for their replies, and the processes that
+// wait for their ends.
 type calls struct {
 	mu        sync.Mutex
 	last      uint64
@@ -32,7 +33,8 @@ func newCalls() *calls {
 	return &calls{waiting: map[uint64]chan answer{}, processes: map[uint64]*Process{}}
 }
 
-// Call sends a request and waits for the reply. The caller owns the descriptors it returns.
+// Call sends a request and waits for the reply. The caller owns the descriptors
+// it returns.
 func (a *Agent) Call(ctx context.Context, request wire.Request, files ...int) (wire.Reply, []int, error) {
 	return a.callFor(ctx, nil, request, files...)
 }
@@ -79,7 +81,8 @@ func (a *Agent) outcome(got answer) (wire.Reply, []int, error) {
 	return got.reply, nil, errors.New(got.reply.Error)
 }
 
-// abandon cleans up after a request whose caller went away: what it opened is closed and what it started killed.
+// abandon cleans up after a request whose caller went away: what it opened is
+// closed and what it started killed.
 func (a *Agent) abandon(process *Process, replied <-chan answer) {
 	select {
 	case got := <-replied:
@@ -122,7 +125,8 @@ func (c *calls) forget(id uint64) {
 	delete(c.processes, id)
 }
 
-// take returns whom a message is for: who waits for the reply, or the process that ended.
+// take returns whom a message is for: who waits for the reply, or the process
+// that ended.
 func (c *calls) take(reply wire.Reply) (chan answer, *Process) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -82,8 +82,8 @@ func (a *Agent) Start(ctx context.Context, start Start) (*Process, error) {
 	return p, nil
 }
 
-// standard are the descriptors of the standard files, null in the place of those
-// that are nil.
+// standard are the descriptors of the standard files, null in the place of
+// those that are nil.
 func standard(null *os.File, given ...*os.File) (files []int) {
 	for _, file := range given {
 		if file == nil {

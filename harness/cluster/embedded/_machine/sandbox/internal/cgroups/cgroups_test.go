@@ -8,7 +8,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestVersion2 looks at what is written, in a folder that is no cgroup: few machines that build this have both versions to try.
+// TestVersion2 looks at what is written, in a folder that is no cgroup: few
+// machines that build this have both versions to try.
 func TestVersion2(t *testing.T) {
 	folder := t.TempDir()
 	write := func(name, text string) {

@@ -38,7 +38,8 @@ func (c *Container) Procs() ([]*os.File, error) {
 	return files, nil
 }
 
-// OOMKilled reports whether the memory limit ended a process since it was last asked.
+// OOMKilled reports whether the memory limit ended a process since it was last
+// asked.
 func (c *Container) OOMKilled() bool {
 	if c == nil || !c.hierarchy.Limits("memory") {
 		return false
@@ -62,7 +63,8 @@ func (c *Container) OOMKilled() bool {
 	return false
 }
 
-// Remove removes the cgroup. If it stays busy, the pod's removal takes it along.
+// Remove removes the cgroup. If it stays busy, the pod's removal takes it
+// along.
 func (c *Container) Remove() {
 	if c == nil {
 		return

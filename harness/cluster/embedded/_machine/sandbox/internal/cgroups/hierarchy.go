@@ -26,7 +26,8 @@ const (
 // Hierarchy is a place where the pods' cgroups are made.
 type Hierarchy struct {
 	Version string // Version1 or Version2
-	// parents are the folders, by controller. With version 2 it is one folder, with version 1 there may be one for each.
+	// parents are the folders, by controller. With version 2 it is one folder,
+	// with version 1 there may be one for each.
 	parents map[string]string
 }
 
@@ -67,8 +68,10 @@ type cgroupMount struct {
 	second      bool     // version 2
 }
 
-// Hierarchies are the places to try. Pods stay beneath this process's own cgroup where they can, so that what limits it limits them: with version
-// 1 that is this process's own, with version 2, where a cgroup with processes cannot have limited ones below it, the nearest above.
+// Hierarchies are the places to try. Pods stay beneath this process's own
+// cgroup where they can, so that what limits it limits them: with version 1
+// that is this process's own, with version 2, where a cgroup with processes
+// cannot have limited ones below it, the nearest above.
 func Hierarchies() ([]*Hierarchy, error) {
 	mounts, err := cgroupMounts()
 	if err != nil {
@@ -102,7 +105,8 @@ func Hierarchies() ([]*Hierarchy, error) {
 	return all, nil
 }
 
-// Find returns the first place for cgroups that try finds good, and says what is missing there. The error is one line.
+// Find returns the first place for cgroups that try finds good, and says what
+// is missing there. The error is one line.
 func Find(try func(*Hierarchy) error) (*Hierarchy, error) {
 	places, err := Hierarchies()
 	if err != nil {
@@ -189,7 +193,8 @@ func cgroupMounts() ([]cgroupMount, error) {
 		if !known {
 			continue
 		}
-		// A container sees a part of the hierarchy: this process's path counts from the whole's root.
+		// A container sees a part of the hierarchy: this process's path counts from
+		// the whole's root.
 		relative, err := filepath.Rel(info.Root, own)
 		if err != nil || strings.HasPrefix(relative, "..") {
 			continue

@@ -13,9 +13,11 @@ import (
 	"time"
 )
 
-// Pod is a pod's: in each of the hierarchy's parents a folder, with one for the agent in it and one for the containers, which has the pod's
-// limits and a folder for each container. The agent has a limit of its own, which the containers cannot use up: without memory it would end, and the
-// whole pod with it.
+// Pod is a pod's: in each of the hierarchy's parents a folder, with one for the
+// agent in it and one for the containers, which has the pod's limits and a
+// folder for each container. The agent has a limit of its own, which the
+// containers cannot use up: without memory it would end, and the whole pod with
+// it.
 type Pod struct {
 	hierarchy *Hierarchy
 	name      string
@@ -25,7 +27,8 @@ type Pod struct {
 	containers map[string]*Container
 }
 
-// agentMemory limits the agent, in bytes, together with the files that it writes to volumes.
+// agentMemory limits the agent, in bytes, together with the files that it
+// writes to volumes.
 const agentMemory = 512 << 20
 
 const (
@@ -40,7 +43,8 @@ type Limits struct {
 	PIDs   int64
 }
 
-// NewPod makes a pod's cgroups, whose names begin with prefix. What a killed node left of the same name is removed before.
+// NewPod makes a pod's cgroups, whose names begin with prefix. What a killed
+// node left of the same name is removed before.
 func (h *Hierarchy) NewPod(prefix, uid string, limits Limits) (*Pod, error) {
 	p := &Pod{hierarchy: h, name: prefix + "-" + strings.ReplaceAll(uid, "/", "_"), containers: map[string]*Container{}}
 	for _, parent := range h.folders() {
@@ -113,7 +117,8 @@ func (h *Hierarchy) limit(name string, limits Limits) error {
 	return nil
 }
 
-// forbidSwap makes the memory limit one of memory and swap together, as the kubelet has it, where the kernel counts swap.
+// forbidSwap makes the memory limit one of memory and swap together, as the
+// kubelet has it, where the kernel counts swap.
 func (h *Hierarchy) forbidSwap(name string, memory int64) {
 	if memory <= 0 || !h.Limits("memory") {
 		return
@@ -123,7 +128,8 @@ func (h *Hierarchy) forbidSwap(name string, memory int64) {
 	if h.Version == Version2 {
 		file, value = folder+"/memory.swap.max", "0"
 	}
-	// Not there on a kernel that does not count swap: then the limit is one of memory alone.
+	// Not there on a kernel that does not count swap: then the limit is one of
+	// memory alone.
 	_ = os.WriteFile(file, []byte(value), 0o644)
 }
 
@@ -141,7 +147,8 @@ func (p *Pod) Enter(pid int) error {
 	return nil
 }
 
-// NewContainer makes a container's cgroup, which replaces an earlier one of that name.
+// NewContainer makes a container's cgroup, which replaces an earlier one of
+// that name.
 func (p *Pod) NewContainer(name string, limits Limits) (*Container, error) {
 	if p == nil {
 		return nil, nil

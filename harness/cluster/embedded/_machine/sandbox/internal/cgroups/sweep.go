@@ -10,7 +10,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Patterns are those of the names of all cgroups that begin with a prefix, for whoever must remove those of a killed node.
+// Patterns are those of the names of all cgroups that begin with a prefix, for
+// whoever must remove those of a killed node.
 func Patterns(prefix string) (patterns []string) {
 	places, err := Hierarchies()
 	if err != nil {
@@ -24,7 +25,8 @@ func Patterns(prefix string) (patterns []string) {
 	return patterns
 }
 
-// Sweep removes the empty cgroups that pods of killed nodes left, those whose names begin with the prefix. Pods that run are not touched.
+// Sweep removes the empty cgroups that pods of killed nodes left, those whose
+// names begin with the prefix. Pods that run are not touched.
 func Sweep(prefix string) error {
 	var failures []error
 	for _, pattern := range Patterns(prefix) {
@@ -47,7 +49,8 @@ func removeLeft(folder string) error {
 	return removeTree(folder, 0)
 }
 
-// removeTree removes a cgroup and those in it. The kernel may take a moment to let go of one whose processes ended.
+// removeTree removes a cgroup and those in it. The kernel may take a moment to
+// let go of one whose processes ended.
 func removeTree(folder string, patience time.Duration) error {
 	deadline := time.Now().Add(patience)
 	for {

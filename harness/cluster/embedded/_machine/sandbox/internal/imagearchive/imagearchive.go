@@ -27,8 +27,8 @@ type Layers struct {
 // largestLayer bounds what a layer may hold once uncompressed, in bytes.
 const largestLayer = 2 << 30
 
-// manifest is what an archive's manifest.json says of its image: the names of the layers. An archive holds one image here; of several the first
-// counts.
+// manifest is what an archive's manifest.json says of its image: the names of
+// the layers. An archive holds one image here; of several the first counts.
 type manifest struct{ Layers []string }
 
 // Archives are the images that a node has.

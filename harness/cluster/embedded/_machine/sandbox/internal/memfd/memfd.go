@@ -10,7 +10,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Copy copies content into an anonymous file that cannot be changed any more, and returns it opened for reading only.
+// Copy copies content into an anonymous file that cannot be changed any more,
+// and returns it opened for reading only.
 func Copy(name string, content io.Reader) (*os.File, int64, error) {
 	const flags = unix.MFD_CLOEXEC | unix.MFD_ALLOW_SEALING
 	fd, err := unix.MemfdCreate(name, flags|unix.MFD_EXEC)

@@ -19,18 +19,21 @@ import (
 // Rules are a profile's, by call.
 type Rules map[string][]specs.LinuxSyscall
 
-// Filters makes the containers' seccomp filters, each once: those of Docker's default profile, which allows what it names. What the kernel's
-// next versions bring is refused until the profile knows it.
+// Filters makes the containers' seccomp filters, each once: those of Docker's
+// default profile, which allows what it names. What the kernel's next versions
+// bring is refused until the profile knows it.
 type Filters struct {
-	// Stricter are rules in place of those that the profile has for the same calls: see WithoutCgroup and WithoutNamespaces. A call without
-	// rules is refused.
+	// Stricter are rules in place of those that the profile has for the same
+	// calls: see WithoutCgroup and WithoutNamespaces. A call without rules is
+	// refused.
 	Stricter Rules
 
 	mu   sync.Mutex
 	made map[string][]byte
 }
 
-// Of returns the filter of a container with these capabilities: instructions as the kernel's struct sock_filter has them.
+// Of returns the filter of a container with these capabilities: instructions as
+// the kernel's struct sock_filter has them.
 func (f *Filters) Of(capabilities []string) ([]byte, error) {
 	names := make([]string, 0, len(capabilities))
 	for _, name := range capabilities {
@@ -91,8 +94,9 @@ const (
 	argumentOffset = 16 // of the first of six, eight bytes each, the low half first: both architectures are little endian
 )
 
-// assemble lays the rules out. To programs a call that is newer than all that the rules name does not exist, as with runc: they take ENOSYS for
-// "use the older way". So does one of another architecture, x32 among them.
+// assemble lays the rules out. To programs a call that is newer than all that
+// the rules name does not exist, as with runc: they take ENOSYS for "use the
+// older way". So does one of another architecture, x32 among them.
 func assemble(rules Rules) ([]byte, error) {
 	machine, err := arch.GetInfo("")
 	if err != nil {
@@ -131,7 +135,8 @@ func assemble(rules Rules) ([]byte, error) {
 	return layout.Bytes(), err
 }
 
-// rulesOf looks a call up. The table of arm64 has one by another name than the profile.
+// rulesOf looks a call up. The table of arm64 has one by another name than the
+// profile.
 func rulesOf(name string, rules Rules) []specs.LinuxSyscall {
 	if name == "fstatat" {
 		name = "newfstatat"
@@ -139,7 +144,8 @@ func rulesOf(name string, rules Rules) []specs.LinuxSyscall {
 	return rules[name]
 }
 
-// rulesBlock are the instructions for one call, which end with a verdict in any case: the first rule whose conditions hold, or a refusal.
+// rulesBlock are the instructions for one call, which end with a verdict in any
+// case: the first rule whose conditions hold, or a refusal.
 func rulesBlock(rules []specs.LinuxSyscall) ([]bpf.Instruction, error) {
 	var block []bpf.Instruction
 	for _, rule := range rules {
@@ -182,8 +188,9 @@ func verdict(rule specs.LinuxSyscall) uint32 {
 	return notPermitted
 }
 
-// conditionBlock tests an argument and skips so many instructions if it is otherwise. The high half must be 0, except for flags, of which the
-// kernel reads the low half only.
+// conditionBlock tests an argument and skips so many instructions if it is
+// otherwise. The high half must be 0, except for flags, of which the kernel
+// reads the low half only.
 func conditionBlock(condition specs.LinuxSeccompArg, skip int) ([]bpf.Instruction, error) {
 	offset := uint32(argumentOffset + 8*condition.Index)
 	load := func(offset uint32) bpf.Instruction { return bpf.LoadAbsolute{Off: offset, Size: 4} }
@@ -213,16 +220,21 @@ func argument(index uint, value uint64) specs.LinuxSeccompArg {
 	return specs.LinuxSeccompArg{Index: index, Value: value, Op: specs.OpEqualTo}
 }
 
-// WithoutCgroup refuses memory that nothing counts where no control group does: files that are in no folder, and System V's shared memory, messages
-// and semaphores.
+// WithoutCgroup refuses memory that nothing counts where no control group does:
+// files that are in no folder, and System V's shared memory, messages and
+// semaphores.
 func WithoutCgroup() Rules {
 	return Rules{"memfd_create": nil, "memfd_secret": nil, "shmget": nil, "msgget": nil, "semget": nil}
 }
 
-// WithoutNamespaces refuses also what pods that share the machine's network and IPC would share: POSIX's message queues; protocols that Landlock's rules do not know, and the way to connect by sending that they do not see
-// (https://github.com/landlock-lsm/linux/issues/41).
-// Where Landlock does not keep a pod from listening either, no address of the Internet's families can be bound: they are longer than those of netlink,
-// which programs bind to look for their own. A pod could otherwise take addresses that other machines reserve.
+// WithoutNamespaces refuses also what pods that share the machine's network and
+// IPC would share: POSIX's message queues; protocols that Landlock's rules do
+// not know, and the way to connect by sending that they do not see
+// (https://github.com/landlock-lsm/linux/issues/41). Where Landlock does not
+// keep a pod from listening either, no address of the Internet's families can
+// be bound: they are longer than those of netlink, which programs bind to look
+// for their own. A pod could otherwise take addresses that other machines
+// reserve.
 func WithoutNamespaces(landlock bool) Rules {
 	rules := WithoutCgroup()
 	if !landlock {

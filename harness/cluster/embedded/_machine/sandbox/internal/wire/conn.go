@@ -15,10 +15,12 @@ import (
 // longest bounds a message: a pod's volumes hold a few MiB each at most.
 const longest = 64 << 20
 
-// maxFiles is how many descriptors one message may carry; the kernel's own limit is 253.
+// maxFiles is how many descriptors one message may carry; the kernel's own
+// limit is 253.
 const maxFiles = 64
 
-// Conn is one end of the socket between node and agent. Send may be called concurrently, Receive from one goroutine.
+// Conn is one end of the socket between node and agent. Send may be called
+// concurrently, Receive from one goroutine.
 type Conn struct {
 	unix    *net.UnixConn
 	sending sync.Mutex
@@ -64,7 +66,8 @@ func (c *Conn) Send(message any, files ...int) error {
 	return err
 }
 
-// Receive reads the next message into message and returns its descriptors, close-on-exec. io.EOF: the other end closed.
+// Receive reads the next message into message and returns its descriptors,
+// close-on-exec. io.EOF: the other end closed.
 func (c *Conn) Receive(message any) ([]int, error) {
 	header, rights := make([]byte, 4), make([]byte, unix.CmsgSpace(4*maxFiles))
 	n, oob, _, _, err := c.unix.ReadMsgUnix(header, rights)

@@ -1,6 +1,8 @@
-// Package wire holds the messages between the node (package sandbox) and a pod's agent.
+// Package wire holds the messages between the node (package sandbox) and a
+// pod's agent.
 //
-// A message is four bytes of length, big endian, and that many bytes of JSON. Descriptors travel with the length.
+// A message is four bytes of length, big endian, and that many bytes of JSON.
+// Descriptors travel with the length.
 package wire
 
 import (
@@ -31,7 +33,8 @@ type Pod struct {
 	Sysctls   map[string]string
 	// OneID says that the pod's user namespace has the id 0 only.
 	OneID bool
-	// Watch says that no memory cgroup limits the containers, so that the agent has to.
+	// Watch says that no memory cgroup limits the containers, so that the agent
+	// has to.
 	Watch bool
 	// Memory is the limit of the whole pod, in bytes, for Watch.
 	Memory int64
@@ -41,10 +44,12 @@ type Pod struct {
 
 // Chroot is the first request to the agent of a container in a chroot.
 type Chroot struct {
-	// Folder holds root, the container's root to be, and volumes, its empty volumes between two runs.
+	// Folder holds root, the container's root to be, and volumes, its empty
+	// volumes between two runs.
 	Folder string
-	// User is the host's id of the container's first process, the next id that of what is executed beside it, and the one after that the id
-	// of nobody. User is the group of both, too.
+	// User is the host's id of the container's first process, the next id that of
+	// what is executed beside it, and the one after that the id of nobody. User is
+	// the group of both, too.
 	User int
 	// Disk limits each file, in bytes.
 	Disk int64
@@ -52,9 +57,11 @@ type Chroot struct {
 	PIDs int64
 }
 
-// Image names an image. As Request.Store it asks the store for a mount of it, which it makes the first time from the request's
-// descriptors, the layers: uncompressed tar archives, the lowest first. The reply has no descriptor where containers need copies.
-// As Request.Image it brings a pod that mount, or the layers where containers need copies.
+// Image names an image. As Request.Store it asks the store for a mount of it,
+// which it makes the first time from the request's descriptors, the layers:
+// uncompressed tar archives, the lowest first. The reply has no descriptor
+// where containers need copies. As Request.Image it brings a pod that mount, or
+// the layers where containers need copies.
 type Image struct {
 	Ref string
 	// Size is that of all layers in bytes.
@@ -87,7 +94,8 @@ type Read struct {
 	Limit        int64
 }
 
-// Run starts a container. Its descriptors are stdin, stdout and stderr unless TTY is set, and then the cgroup.procs files to join.
+// Run starts a container. Its descriptors are stdin, stdout and stderr unless
+// TTY is set, and then the cgroup.procs files to join.
 type Run struct {
 	Name, Image                   string
 	Args, Env                     []string
@@ -130,11 +138,13 @@ type Socket struct {
 	Timeout int64
 }
 
-// Reply answers the request with the same ID. One with Exit set comes later, for a request that started a process.
+// Reply answers the request with the same ID. One with Exit set comes later,
+// for a request that started a process.
 type Reply struct {
 	ID    uint64
 	Error string `json:",omitempty"`
-	// Code is set with Error where a container or exec could not be started: 126, 127 or 128.
+	// Code is set with Error where a container or exec could not be started: 126,
+	// 127 or 128.
 	Code int    `json:",omitempty"`
 	Data []byte `json:",omitempty"`
 	Exit *Exit  `json:",omitempty"`

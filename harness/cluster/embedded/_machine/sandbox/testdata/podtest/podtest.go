@@ -1,5 +1,5 @@
-// Package podtest is what the tests of pods in namespaces and of chroots share. It
-// is in testdata so that it is no part of the program.
+// Package podtest is what the tests of pods in namespaces and of chroots share.
+// It is in testdata so that it is no part of the program.
 package podtest
 
 import (
@@ -23,7 +23,8 @@ import (
 	"rolecall.build/machine/sandbox"
 )
 
-// Built is the folder with the agent, the probe and its image. The tests run again as another user find it in the environment.
+// Built is the folder with the agent, the probe and its image. The tests run
+// again as another user find it in the environment.
 var Built = os.Getenv("SANDBOX_TEST_BUILT")
 
 // Main runs tests once the programs are built.
@@ -52,7 +53,8 @@ func build() error {
 			return fmt.Errorf("building %s: %w\n%s", folder, err, output)
 		}
 	}
-	// As in a home folder that nobody else can enter: the agent has to start nevertheless.
+	// As in a home folder that nobody else can enter: the agent has to start
+	// nevertheless.
 	if err := os.Chmod(filepath.Join(Built, "agent"), 0o700); err != nil {
 		return err
 	}
@@ -207,7 +209,8 @@ func Eventually(t testing.TB, what string, is func() bool) {
 	require.Eventually(t, is, 5*time.Second, 5*time.Millisecond, what)
 }
 
-// Processes counts those on this machine that have the text in their command line.
+// Processes counts those on this machine that have the text in their command
+// line.
 func Processes(t testing.TB, text string) int {
 	files, err := filepath.Glob("/proc/[0-9]*/cmdline")
 	require.NoError(t, err)

@@ -17,7 +17,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// KeepsThePreviousVersion reads as one does who has followed ..data and is preempted before the file.
+// KeepsThePreviousVersion reads as one does who has followed ..data and is
+// preempted before the file.
 func KeepsThePreviousVersion(t *testing.T, p sandbox.Pod) {
 	set := func(text string) {
 		require.NoError(t, p.SetVolume("v", sandbox.Volume{Files: map[string]sandbox.File{"f": {Data: []byte(text)}}}))
@@ -46,7 +47,8 @@ func KeepsThePreviousVersion(t *testing.T, p sandbox.Pod) {
 	}
 }
 
-// HostileAccounts puts in the place of /etc/passwd what has no end, and what nobody answers.
+// HostileAccounts puts in the place of /etc/passwd what has no end, and what
+// nobody answers.
 func HostileAccounts(t *testing.T, p sandbox.Pod) {
 	for name, hostile := range map[string][]string{"zero": {"link", "/dev/zero", "/etc/passwd"}, "fifo": {"fifo", "/etc/passwd"}} {
 		require.NoError(t, p.SetVolume(name, sandbox.Volume{}))
@@ -79,7 +81,8 @@ func ManyForkBombs(t *testing.T, r sandbox.Runtime) {
 	require.LessOrEqual(t, Threads(t, marker), 100)
 }
 
-// Threads counts those of the processes that have the text in their command line.
+// Threads counts those of the processes that have the text in their command
+// line.
 func Threads(t *testing.T, text string) int {
 	files, err := filepath.Glob("/proc/[0-9]*/cmdline")
 	require.NoError(t, err)
@@ -94,7 +97,8 @@ func Threads(t *testing.T, text string) int {
 	return found
 }
 
-// DescriptorsOnTheirWay queues as many as the kernel lets a container. The node's, of the same user perhaps, still get through.
+// DescriptorsOnTheirWay queues as many as the kernel lets a container. The
+// node's, of the same user perhaps, still get through.
 func DescriptorsOnTheirWay(t *testing.T, greedy, other sandbox.Pod) {
 	reader, writer, err := os.Pipe()
 	require.NoError(t, err)
@@ -153,7 +157,8 @@ func TracedProcess(t *testing.T, p sandbox.Pod) {
 	require.Equal(t, sandbox.Exit{Code: 137, Signal: unix.SIGKILL}, exit)
 }
 
-// KilledLater has one process be killed for its memory, and its container later for another reason.
+// KilledLater has one process be killed for its memory, and its container later
+// for another reason.
 func KilledLater(t *testing.T, p sandbox.Pod) {
 	spec := Command("sleep")
 	spec.Memory = 64 << 20

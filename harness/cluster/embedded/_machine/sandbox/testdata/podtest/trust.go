@@ -36,8 +36,8 @@ func PID(t *testing.T, text string) int {
 	return found[0]
 }
 
-// Descriptors are what a process has open, without the numbers of sockets and the
-// like, each kind once.
+// Descriptors are what a process has open, without the numbers of sockets and
+// the like, each kind once.
 func Descriptors(t *testing.T, pid int) []string {
 	links, err := filepath.Glob(fmt.Sprintf("/proc/%d/fd/*", pid))
 	require.NoError(t, err)

@@ -161,7 +161,8 @@ func remake(folder string) error {
 	return err
 }
 
-// rounds reads the file a thousand times for each line it reads, and prints the last content.
+// rounds reads the file a thousand times for each line it reads, and prints the
+// last content.
 func rounds(file string) error {
 	for lines := bufio.NewScanner(os.Stdin); lines.Scan(); {
 		var content []byte
@@ -176,7 +177,8 @@ func rounds(file string) error {
 	return nil
 }
 
-// program is this one in the tests' image. Not every container has a /proc to find it by.
+// program is this one in the tests' image. Not every container has a /proc to
+// find it by.
 const program = "/bin/probe"
 
 var standard = []*os.File{os.Stdin, os.Stdout, os.Stderr}
@@ -311,7 +313,8 @@ func terminal(string, string) error {
 	return nil
 }
 
-// inflight sends descriptors through sockets that nobody reads, until it cannot.
+// inflight sends descriptors through sockets that nobody reads, until it
+// cannot.
 func inflight(string, string) error {
 	rights := syscall.UnixRights(make([]int, 100)...)
 	count := 0
@@ -353,8 +356,8 @@ func stopper(string, string) error {
 	}
 }
 
-// traced stops because it is traced, again and again: if its tracer, a thread of the
-// agent, ends, the kernel lets it run on.
+// traced stops because it is traced, again and again: if its tracer, a thread
+// of the agent, ends, the kernel lets it run on.
 func traced(string, string) error {
 	runtime.LockOSThread()
 	said := false

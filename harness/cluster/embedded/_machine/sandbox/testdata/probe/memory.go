@@ -86,7 +86,8 @@ func memfd(size, _ string) error {
 	return nil
 }
 
-// tables makes the kernel keep page tables of so many MiB, for memory that is only read.
+// tables makes the kernel keep page tables of so many MiB, for memory that is
+// only read.
 func tables(size, _ string) error {
 	mebibytes, err := strconv.Atoi(size)
 	if err != nil {
@@ -136,7 +137,8 @@ func buffers(count, _ string) error {
 	return nil
 }
 
-// unlinked writes 20 files of 16 MiB, none of which is in a folder any more, and keeps them open, or mapped alone.
+// unlinked writes 20 files of 16 MiB, none of which is in a folder any more,
+// and keeps them open, or mapped alone.
 func unlinked(way, _ string) error {
 	block := make([]byte, 16<<20)
 	var kept []any

@@ -1,5 +1,5 @@
-// Package forkexec starts processes: what a child does between fork and execve is
-// a list of system calls, laid out in advance.
+// Package forkexec starts processes: what a child does between fork and execve
+// is a list of system calls, laid out in advance.
 package forkexec
 
 import (
@@ -15,9 +15,12 @@ import (
 
 // Child is what a forked child does before it executes its command.
 //
-// After a fork Go code cannot run in the child: the runtime's other threads are not there. The usual way is to execute the program
-// again and do the work there, but a Go program has several threads from its beginning, and such a process can neither make nor join a
-// user namespace. A list of system calls needs no runtime, joins every namespace, and starts a process in well under a millisecond.
+// After a fork Go code cannot run in the child: the runtime's other threads are
+// not there. The usual way is to execute the program again and do the work
+// there, but a Go program has several threads from its beginning, and such a
+// process can neither make nor join a user namespace. A list of system calls
+// needs no runtime, joins every namespace, and starts a process in well under a
+// millisecond.
 type Child struct {
 	steps []step
 	names []string // what each step does, for errors
@@ -33,14 +36,17 @@ type step struct {
 
 // Flags of a step.
 const (
-	// Optional steps may find that a file does not exist or is not of the right type.
+	// Optional steps may find that a file does not exist or is not of the right
+	// type.
 	Optional = 1 << iota
 	// Lenient steps may fail in any way.
 	Lenient
-	// Store keeps the call's result, which Use passes to a later one as its first argument.
+	// Store keeps the call's result, which Use passes to a later one as its first
+	// argument.
 	Store
 	Use
-	// candidate steps are execve calls of which the first that finds a file counts.
+	// candidate steps are execve calls of which the first that finds a file
+	// counts.
 	candidate
 )
 
@@ -87,8 +93,8 @@ func (c *Child) Mount(name string, flags uintptr, source, target, kind string, m
 // AtCurrent is AT_FDCWD as a register holds it.
 const AtCurrent = ^uintptr(0) - 99
 
-// Fork starts the child with these flags of clone(2). The returned descriptor tells Result how it went.
-// The goroutine has to be locked to its thread.
+// Fork starts the child with these flags of clone(2). The returned descriptor
+// tells Result how it went. The goroutine has to be locked to its thread.
 func (c *Child) Fork(flags uintptr) (pid, outcome int, err error) {
 	var pipe [2]int
 	if err := unix.Pipe2(pipe[:], unix.O_CLOEXEC); err != nil {
@@ -104,10 +110,12 @@ func (c *Child) Fork(flags uintptr) (pid, outcome int, err error) {
 	return int(child), pipe[0], nil
 }
 
-// longestStart is what a child gets to execute its command. A process of its container may stop it before.
+// longestStart is what a child gets to execute its command. A process of its
+// container may stop it before.
 const longestStart = 5 * time.Second
 
-// Result waits until the child executes its command, nil, or fails, *StartError. It kills one that takes too long.
+// Result waits until the child executes its command, nil, or fails,
+// *StartError. It kills one that takes too long.
 func (c *Child) Result(pid, outcome int) error {
 	defer unix.Close(outcome)
 	var report [8]byte
@@ -133,7 +141,8 @@ func (c *Child) Result(pid, outcome int) error {
 	}
 }
 
-// fork must not grow the stack, allocate or be preempted between the clone and the end of perform, hence its form.
+// fork must not grow the stack, allocate or be preempted between the clone and
+// the end of perform, hence its form.
 //
 //go:nosplit
 //go:norace
@@ -148,7 +157,8 @@ func fork(flags uintptr, steps *step, count uintptr, report *[2]uint32, outcome 
 	return child, errno
 }
 
-// perform is the child: it does the steps, of which the last executes the command, and reports the one that fails.
+// perform is the child: it does the steps, of which the last executes the
+// command, and reports the one that fails.
 //
 //go:nosplit
 //go:norace

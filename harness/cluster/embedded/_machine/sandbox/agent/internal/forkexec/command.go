@@ -9,7 +9,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// JoinCgroups adds the steps that enter the container's cgroups, before all that the process uses memory for.
+// JoinCgroups adds the steps that enter the container's cgroups, before all
+// that the process uses memory for.
 func (c *Child) JoinCgroups(cgroups []int) {
 	for _, procs := range cgroups {
 		c.Add("joining a cgroup", 0, unix.SYS_WRITE, uintptr(procs), c.Text("0"), 1)

@@ -6,7 +6,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Filter adds the step that installs a seccomp filter, which the node makes: instructions as struct sock_filter has them.
+// Filter adds the step that installs a seccomp filter, which the node makes:
+// instructions as struct sock_filter has them.
 func (c *Child) Filter(code []byte) {
 	instructions := &unix.SockFprog{Len: uint16(len(code) / unix.SizeofSockFilter), Filter: (*unix.SockFilter)(unsafe.Pointer(unsafe.SliceData(code)))}
 	c.keep = append(c.keep, code, instructions)

@@ -8,7 +8,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// StartError is a failure that lies in a container's spec or image. Code is what engines report for it.
+// StartError is a failure that lies in a container's spec or image. Code is
+// what engines report for it.
 type StartError struct {
 	Code    int
 	Message string

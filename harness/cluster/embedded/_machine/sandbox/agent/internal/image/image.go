@@ -22,10 +22,12 @@ type Layers struct {
 	Size int64
 }
 
-// Owner says whose a file of the image is. -1, -1: nobody's in particular. nil: as the image has it.
+// Owner says whose a file of the image is. -1, -1: nobody's in particular. nil:
+// as the image has it.
 type Owner func(uid, gid int, mode uint32) (int, int, uint32)
 
-// HighestID is the last that a pod's user namespace has where it has more than one.
+// HighestID is the last that a pod's user namespace has where it has more than
+// one.
 const HighestID = 65535
 
 // Open duplicates the descriptors of the layers.
@@ -49,8 +51,8 @@ func (l *Layers) Close() {
 	}
 }
 
-// Extract writes the image into "/". The calling thread's root must be the container's: whatever paths and links an image holds, they
-// lead nowhere else.
+// Extract writes the image into "/". The calling thread's root must be the
+// container's: whatever paths and links an image holds, they lead nowhere else.
 func (l *Layers) Extract(owner Owner) error {
 	for _, layer := range l.files {
 		reader := tar.NewReader(bufio.NewReaderSize(io.NewSectionReader(layer, 0, l.Size), 128<<10))
@@ -81,7 +83,8 @@ type extraction struct {
 	folders []*tar.Header
 }
 
-// Whiteouts, as the image specification has them: https://github.com/opencontainers/image-spec/blob/main/layer.md#whiteouts
+// Whiteouts, as the image specification has them:
+// https://github.com/opencontainers/image-spec/blob/main/layer.md#whiteouts
 const (
 	whiteout = ".wh."
 	opaque   = ".wh..wh..opq"
@@ -170,7 +173,8 @@ func (x *extraction) make(target string, header *tar.Header, content io.Reader) 
 	}
 }
 
-// attributes sets owner, mode and time. Folders get their time at the end, when nothing changes it any more.
+// attributes sets owner, mode and time. Folders get their time at the end, when
+// nothing changes it any more.
 func (x *extraction) attributes(target string, header *tar.Header) error {
 	switch header.Typeflag {
 	case tar.TypeDir, tar.TypeReg, tar.TypeSymlink, tar.TypeFifo:

@@ -1,4 +1,5 @@
-// Package rootfs completes a container's root, which must be the calling thread's.
+// Package rootfs completes a container's root, which must be the calling
+// thread's.
 package rootfs
 
 import (
@@ -10,7 +11,8 @@ import (
 	"rolecall.build/machine/sandbox/agent/internal/forkexec"
 )
 
-// WriteFiles writes those that a container is given, such as /etc/hosts, with mode 0644.
+// WriteFiles writes those that a container is given, such as /etc/hosts, with
+// mode 0644.
 func WriteFiles(files map[string][]byte) error {
 	for name, content := range files {
 		target := path.Clean("/" + name)

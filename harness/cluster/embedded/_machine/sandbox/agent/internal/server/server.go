@@ -16,12 +16,12 @@ type Server struct {
 }
 
 // Handler does what a request asks. It adds to the reply, and returns the
-// descriptors that go with it, which are closed once it is sent. Those that came
-// with the request are closed when it returns.
+// descriptors that go with it, which are closed once it is sent. Those that
+// came with the request are closed when it returns.
 type Handler func(request wire.Request, files []int, reply *wire.Reply) ([]int, error)
 
-// New makes a server on a connection. When the node is gone, leave ends what the
-// kernel does not end with the agent, and the agent exits.
+// New makes a server on a connection. When the node is gone, leave ends what
+// the kernel does not end with the agent, and the agent exits.
 func New(conn *wire.Conn, leave func()) *Server { return &Server{conn, leave} }
 
 // Serve answers each request by itself, for ever.

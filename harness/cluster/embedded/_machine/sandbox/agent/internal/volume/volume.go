@@ -19,8 +19,8 @@ import (
 )
 
 // Rights say whose a file or a folder of a volume is, and what others may do
-// with it. mode is as the request has it, with fs.ModeDir for a folder. A uid or
-// gid of -1 stays as it is.
+// with it. mode is as the request has it, with fs.ModeDir for a folder. A uid
+// or gid of -1 stays as it is.
 type Rights func(mode fs.FileMode, user, group int64) (uid, gid int, permissions fs.FileMode)
 
 // CheckName refuses what is no name of a volume.
@@ -47,9 +47,12 @@ func (r Rights) Apply(volume *os.Root, name string, mode fs.FileMode, user, grou
 	return made.Chmod(permissions)
 }
 
-// Replace changes all files at once, in the layout of the kubelet's volumes (pkg/volume/util/atomic_writer.go): a version of the files is in a
-// folder named for the time, ..data links to it, and what is visible links through ..data. One rename replaces everything. The kubelet removes the
-// previous version at once, under the hands of whoever has just followed ..data; here it stays until the next update.
+// Replace changes all files at once, in the layout of the kubelet's volumes
+// (pkg/volume/util/atomic_writer.go): a version of the files is in a folder
+// named for the time, ..data links to it, and what is visible links through
+// ..data. One rename replaces everything. The kubelet removes the previous
+// version at once, under the hands of whoever has just followed ..data; here it
+// stays until the next update.
 func (r Rights) Replace(volume *os.Root, v wire.Volume) error {
 	current, err := volume.Readlink("..data")
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
@@ -74,7 +77,8 @@ func (r Rights) Replace(volume *os.Root, v wire.Volume) error {
 	return link(volume, fresh)
 }
 
-// removeVersions leaves the current version only: it removes the one before, and what an update that did not come to its end has left.
+// removeVersions leaves the current version only: it removes the one before,
+// and what an update that did not come to its end has left.
 func removeVersions(volume *os.Root, current string) error {
 	entries, err := list(volume, ".")
 	if err != nil {
@@ -135,7 +139,8 @@ func (r Rights) WriteFile(volume *os.Root, name string, content wire.File, group
 	return r.Apply(volume, name, mode, content.User, group)
 }
 
-// link makes a visible link for each entry of the fresh folder and removes those of entries that are gone.
+// link makes a visible link for each entry of the fresh folder and removes
+// those of entries that are gone.
 func link(volume *os.Root, fresh string) error {
 	entries, err := list(volume, fresh)
 	if err != nil {
@@ -173,8 +178,8 @@ func list(volume *os.Root, folder string) ([]string, error) {
 	return opened.Readdirnames(-1)
 }
 
-// ReadEnd returns the last limit bytes of a regular file in a volume, whatever a
-// container put there.
+// ReadEnd returns the last limit bytes of a regular file in a volume, whatever
+// a container put there.
 func ReadEnd(volume *os.Root, name string, limit int64) ([]byte, error) {
 	file, err := volume.OpenFile(name, os.O_RDONLY|unix.O_NONBLOCK, 0)
 	if err != nil {
