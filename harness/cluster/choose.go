@@ -4,12 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"path/filepath"
 	"slices"
 	"strings"
-	"time"
 
-	"github.com/gofrs/flock"
 	"k8s.io/apimachinery/pkg/util/validation"
 
 	"rolecall/harness/next"
@@ -143,19 +140,4 @@ func Find(providers []Provider, name string) (Provider, error) {
 	}
 	slices.Sort(names)
 	return nil, fmt.Errorf("choosing a cluster: unknown CLUSTER=%s: choose %s, %s or %s", name, Auto, strings.Join(names[:len(names)-1], ", "), names[len(names)-1])
-}
-
-// Lock waits until no other command uses a cluster of ours, and keeps others
-// out until release. Clusters of different providers have different locks.
-func Lock(ctx context.Context, home string, c Owned, say func(string)) (release func(), err error) {
-	lock := flock.New(filepath.Join(home, c.Provider()+"-"+c.Name()+".lock"))
-	got, err := lock.TryLock()
-	if err == nil && !got {
-		say("another command is using the " + c.Provider() + " cluster " + c.Name() + "; waiting for it to finish")
-		_, err = lock.TryLockContext(ctx, 100*time.Millisecond)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("waiting for another command to finish: %w", err)
-	}
-	return func() { _ = lock.Unlock() }, nil
 }

@@ -3,9 +3,7 @@ package cluster
 import (
 	"context"
 	"errors"
-	"path/filepath"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -176,32 +174,4 @@ func TestQuick(t *testing.T) {
 	quick.quick, cannot.quick = true, true
 	assert.Equal(t, Provider(quick), Quick(t.Context(), []Provider{kind, cannot, quick}))
 	assert.Nil(t, Quick(t.Context(), []Provider{kind, cannot}))
-}
-
-func TestLock(t *testing.T) {
-	home := t.TempDir()
-	c, other := barn{farm: kind, name: "n"}, barn{farm: embedded, name: "n"}
-	release, err := Lock(t.Context(), home, c, nil)
-	require.NoError(t, err)
-	free, err := Lock(t.Context(), home, other, nil)
-	require.NoError(t, err, "another provider's cluster of that name is another cluster")
-	free()
-
-	var said []string
-	say := func(line string) { said = append(said, line) }
-	ctx, cancel := context.WithTimeout(t.Context(), 350*time.Millisecond)
-	defer cancel()
-	_, err = Lock(ctx, home, c, say)
-	require.ErrorIs(t, err, context.DeadlineExceeded)
-	assert.Equal(t, []string{"another command is using the kind cluster n; waiting for it to finish"}, said)
-
-	time.AfterFunc(50*time.Millisecond, release)
-	release, err = Lock(t.Context(), home, c, say)
-	require.NoError(t, err)
-	release()
-}
-
-func TestLockSaysWhatIsWrong(t *testing.T) {
-	_, err := Lock(t.Context(), filepath.Join(t.TempDir(), "missing"), barn{farm: kind, name: "n"}, nil)
-	require.ErrorContains(t, err, "missing")
 }

@@ -54,7 +54,8 @@ func isMarked(home string) bool {
 func Folder(home, provider, name string) string { return filepath.Join(home, provider, name) }
 
 // Clean deletes from rolecall's folder what the providers built and downloaded,
-// and the folders of that name that others filled. It deletes nothing else,
+// the folders of that name that others filled, and the locks that nobody holds.
+// It deletes nothing else,
 // nothing in a folder that is not marked as rolecall's, and nothing while a
 // cluster is left.
 func Clean(ctx context.Context, home string, providers []Provider, folders ...string) error {
@@ -76,6 +77,7 @@ func Clean(ctx context.Context, home string, providers []Provider, folders ...st
 	var errs []error
 	for _, p := range providers {
 		errs = append(errs, p.Clean(ctx))
+		removeFreeLocks(home, p.Name())
 	}
 	return errors.Join(append(errs, Delete(home, folders...))...)
 }
