@@ -55,9 +55,8 @@ func Folder(home, provider, name string) string { return filepath.Join(home, pro
 
 // Clean deletes from rolecall's folder what the providers built and downloaded,
 // the folders of that name that others filled, and the locks that nobody holds.
-// It deletes nothing else,
-// nothing in a folder that is not marked as rolecall's, and nothing while a
-// cluster is left.
+// It deletes nothing else, nothing in a folder that is not marked as rolecall's,
+// and nothing while a cluster is left.
 func Clean(ctx context.Context, home string, providers []Provider, folders ...string) error {
 	if !isMarked(home) {
 		return next.Errorf("delete by hand what rolecall left there", "cleaning %s: rolecall did not make this folder, so it deletes nothing in it", home)

@@ -31,10 +31,13 @@ const (
 )
 
 const (
-	startLimit  = time.Minute     // the longest that a start may take
-	stopLimit   = 5 * time.Second // the longest that an end may take after each signal
-	cgroupLimit = time.Second     // the longest that the kernel may keep a cgroup whose processes were killed
-	pollEvery   = 20 * time.Millisecond
+	startLimit = time.Minute     // the longest that a start may take
+	stopLimit  = 5 * time.Second // the longest that an orderly end may take
+	pollEvery  = 20 * time.Millisecond
+
+	// killLimit is the longest that the end of killed processes, and of their
+	// cgroups, may take. The kernel frees their memory first, some GiB a second.
+	killLimit = 30 * time.Second
 )
 
 // launch starts the machine and waits until it says that it is ready. Until
@@ -126,7 +129,10 @@ func (c *Cluster) lock() string { return filepath.Join(c.Folder(), lockFile) }
 
 // stop ends the machine, in order if it will, and waits until it has ended.
 func (c *Cluster) stop(ctx context.Context) error {
-	for _, signal := range []syscall.Signal{syscall.SIGTERM, syscall.SIGKILL} {
+	for _, end := range []struct {
+		signal syscall.Signal
+		limit  time.Duration
+	}{{syscall.SIGTERM, stopLimit}, {syscall.SIGKILL, killLimit}} {
 		if !c.alive() {
 			return nil
 		}
@@ -140,12 +146,12 @@ func (c *Cluster) stop(ctx context.Context) error {
 		}
 		process, err := os.FindProcess(pid)
 		if err == nil {
-			err = process.Signal(signal)
+			err = process.Signal(end.signal)
 		}
 		if err != nil && !errors.Is(err, os.ErrProcessDone) {
 			return fmt.Errorf("ending the embedded cluster's process %d: %w", pid, err)
 		}
-		err = wait.PollUntilContextTimeout(ctx, pollEvery, stopLimit, true, func(context.Context) (bool, error) { return !c.alive(), nil })
+		err = wait.PollUntilContextTimeout(ctx, pollEvery, end.limit, true, func(context.Context) (bool, error) { return !c.alive(), nil })
 		if ctx.Err() != nil {
 			return fmt.Errorf("ending the embedded cluster: %w", ctx.Err())
 		}
@@ -153,11 +159,11 @@ func (c *Cluster) stop(ctx context.Context) error {
 			return nil
 		}
 	}
-	return next.Errorf("make doctor", "ending the embedded cluster: its process has not ended %s after it was killed", stopLimit)
+	return next.Errorf("make doctor", "ending the embedded cluster: its process has not ended %s after it was killed", killLimit)
 }
 
-// removeCgroups removes the cgroups of pods whose machine was killed. The
-// kernel refuses for one that is in use.
+// removeCgroups removes the cgroups of pods whose machine has ended, and ends
+// what is left in them. The kernel refuses for one that is in use.
 func (c *Cluster) removeCgroups(ctx context.Context) error {
 	patterns, _ := os.ReadFile(filepath.Join(c.Folder(), cgroups)) // without it there are none
 	var folders []string
@@ -173,17 +179,30 @@ func (c *Cluster) removeCgroups(ctx context.Context) error {
 		}
 	}
 	var refused error
-	err := wait.PollUntilContextTimeout(ctx, pollEvery, cgroupLimit, true, func(context.Context) (bool, error) {
+	err := wait.PollUntilContextTimeout(ctx, pollEvery, killLimit, true, func(context.Context) (bool, error) {
 		refused = nil
 		for _, folder := range slices.Backward(folders) {
 			if err := os.Remove(folder); err != nil && !errors.Is(err, fs.ErrNotExist) {
+				killAll(folder)
 				refused = err
 			}
 		}
 		return refused == nil, nil
 	})
 	if err != nil {
-		return next.Errorf("make down", "removing what the cluster's pods left: %w", cmp.Or(refused, err))
+		return next.Errorf("make down", "removing what the cluster's pods left, for %s: %w", killLimit, cmp.Or(refused, err))
 	}
 	return nil
+}
+
+// killAll kills the processes in a cgroup.
+func killAll(folder string) {
+	procs, _ := os.ReadFile(filepath.Join(folder, "cgroup.procs"))
+	for pid := range strings.FieldsSeq(string(procs)) {
+		if pid, err := strconv.Atoi(pid); err == nil && pid > 0 {
+			if process, err := os.FindProcess(pid); err == nil {
+				_ = process.Kill() // it may have ended
+			}
+		}
+	}
 }
