@@ -51,7 +51,8 @@ func (c *Cluster) launch(ctx context.Context, p programs, image string) error {
 	if err := os.WriteFile(policy, []byte(manifests.AuditPolicy), 0o600); err != nil {
 		return next.Errorf("free some disk space", "writing the audit policy: %w", err)
 	}
-	log, err := os.Create(filepath.Join(c.Folder(), machineLog))
+	// For appending: the machine begins it anew when it is long.
+	log, err := os.OpenFile(filepath.Join(c.Folder(), machineLog), os.O_CREATE|os.O_TRUNC|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		return fmt.Errorf("writing the cluster's log: %w", err)
 	}

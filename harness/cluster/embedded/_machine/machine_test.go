@@ -49,14 +49,14 @@ type machine struct {
 	log   string
 }
 
-func start(t testing.TB, dir string) *machine {
+func start(t testing.TB, dir string, more ...string) *machine {
 	t.Helper()
 	require.NoError(t, os.MkdirAll(dir, 0o700))
 	policy := filepath.Join(dir, "policy.yaml")
 	require.NoError(t, os.WriteFile(policy, []byte("apiVersion: audit.k8s.io/v1\nkind: Policy\nrules: [{level: Metadata}]\n"), 0o600))
 	m := &machine{dir: dir, log: filepath.Join(dir, "log")}
-	m.Cmd = exec.Command(os.Args[0], "serve", "-dir", dir, "-audit-policy", policy, "-sandbox", agent)
-	log, err := os.Create(m.log)
+	m.Cmd = exec.Command(os.Args[0], append([]string{"serve", "-dir", dir, "-audit-policy", policy, "-sandbox", agent}, more...)...)
+	log, err := os.OpenFile(m.log, os.O_CREATE|os.O_TRUNC|os.O_APPEND|os.O_WRONLY, 0o600)
 	require.NoError(t, err)
 	defer log.Close()
 	m.Stderr = log
@@ -164,6 +164,49 @@ func TestKilled(t *testing.T) {
 	again.waitReady(t)
 	assert.NotEqual(t, m.Process.Pid, again.Process.Pid)
 }
+
+// TestNodeFails gives the node an image that is not there.
+func TestNodeFails(t *testing.T) {
+	began := time.Now()
+	m := start(t, t.TempDir(), "-image", "labs.local/none:1=/nowhere")
+	require.Error(t, m.Wait())
+	log, err := os.ReadFile(m.log)
+	require.NoError(t, err)
+	assert.Contains(t, string(log), "machine serve: running the node: ")
+	assert.Contains(t, string(log), "/nowhere")
+	assert.Less(t, time.Since(began), 20*time.Second, "it does not wait for a node that has failed")
+}
+
+// TestFullDisk fills the disk of a machine: what cannot be recorded is refused,
+// and the log says why.
+func TestFullDisk(t *testing.T) {
+	dir := t.TempDir()
+	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=64m"); err != nil {
+		t.Skip("mounting a small disk: ", err)
+	}
+	t.Cleanup(func() { require.NoError(t, syscall.Unmount(dir, syscall.MNT_DETACH)) })
+	m := start(t, filepath.Join(dir, "machine"))
+	m.waitReady(t)
+	out, code := m.kubectl(t, "get", "services")
+	require.Zero(t, code, out)
+	fill, err := os.Create(filepath.Join(dir, "full"))
+	require.NoError(t, err)
+	defer fill.Close()
+	_, err = io.Copy(fill, zeros{})
+	require.ErrorIs(t, err, syscall.ENOSPC)
+	for range 20 { // the log has room for some events yet, to the end of its last page
+		if out, code = m.kubectl(t, "get", "--raw", "/version"); code != 0 {
+			break
+		}
+	}
+	assert.NotZero(t, code, "what is not recorded is not answered: %s", out)
+	assert.Contains(t, out, "failed to store audit event")
+}
+
+// zeros are as many as anybody reads.
+type zeros struct{}
+
+func (zeros) Read(p []byte) (int, error) { return len(p), nil }
 
 func TestParentEnds(t *testing.T) {
 	m := start(t, t.TempDir())

@@ -47,6 +47,7 @@ func serve(args []string) error {
 		return err
 	}
 	starting()
+	go boundLog(os.Stderr)
 	ctx, end := context.WithCancelCause(context.Background())
 	go watchSignals(end)
 	isReady := make(chan struct{})
@@ -109,8 +110,15 @@ func run(ctx context.Context, options serveOptions, ready func(know string)) err
 	}
 	node := make(chan error, 1)
 	go func() { node <- runNode(ctx, options, pods, plane) }()
-	if err := plane.WaitReady(ctx); err != nil {
-		return err
+	isReady := make(chan error, 1)
+	go func() { isReady <- plane.WaitReady(ctx) }()
+	select {
+	case err := <-isReady:
+		if err != nil {
+			return err
+		}
+	case err := <-node:
+		return fmt.Errorf("running the node: %w", err)
 	}
 	ready(know)
 	select {

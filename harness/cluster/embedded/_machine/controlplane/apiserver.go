@@ -98,7 +98,8 @@ func apiServerFlags(c Config, p *pki, etcd string) []string {
 
 		"--audit-policy-file=" + c.AuditPolicy,
 		"--audit-log-path=" + filepath.Join(c.Dir, "audit.log"),
-		"--audit-log-mode=blocking", // an event is in the file before its response is sent
+		// An event is in the file before its response is sent, and a request whose event is lost fails.
+		"--audit-log-mode=blocking-strict",
 		"--audit-log-maxsize=100",
 		"--audit-log-maxbackup=1",
 	}

@@ -17,6 +17,9 @@ import (
 // validity is how long certificates hold: longer than any machine lives.
 const validity = 365 * 24 * time.Hour
 
+// clockSetBack is how far the machine's clock may be set back while it runs.
+const clockSetBack = 24 * time.Hour
+
 // authority is a certificate authority of the machine.
 type authority struct {
 	pair
@@ -77,7 +80,7 @@ func template(subject pkix.Name) *x509.Certificate {
 	now := time.Now()
 	return &x509.Certificate{
 		Subject:               subject,
-		NotBefore:             now.Add(-5 * time.Minute), // the pods' programs may be strict about it
+		NotBefore:             now.Add(-clockSetBack),
 		NotAfter:              now.Add(validity),
 		BasicConstraintsValid: true,
 	}

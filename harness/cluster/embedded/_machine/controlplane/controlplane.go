@@ -131,7 +131,7 @@ func Start(ctx context.Context, c Config) (*ControlPlane, error) {
 		Front: front, Admin: certs.config(url, certs.admin),
 		Node: certs.config(url, certs.node), Proxy: certs.config(url, certs.proxy),
 		ClientCA: x509.NewCertPool(),
-		failed:   make(chan error, 3), scheduler: make(chan struct{}), loopback: server.loopback, node: c.Node, dns: c.DNSIP(),
+		failed:   make(chan error, 4), scheduler: make(chan struct{}), loopback: server.loopback, node: c.Node, dns: c.DNSIP(),
 	}
 	plane.ClientCA.AddCert(certs.cluster.certificate)
 	if plane.Kubelet, err = tls.X509KeyPair(certs.kubelet.cert, certs.kubelet.key); err != nil {
@@ -140,6 +140,7 @@ func Start(ctx context.Context, c Config) (*ControlPlane, error) {
 	if err := group.Wait(); err != nil {
 		return nil, err
 	}
+	plane.keep(func() error { return db.run(ctx) })
 	plane.keep(func() error { return server.run(ctx) })
 	if err := plane.waitHealthy(ctx); err != nil {
 		return nil, err

@@ -3,7 +3,9 @@ package controlplane
 import (
 	"bufio"
 	"context"
+	"crypto/x509"
 	"encoding/json"
+	"encoding/pem"
 	"net"
 	"net/netip"
 	"os"
@@ -144,6 +146,39 @@ func TestControlPlane(t *testing.T) {
 		require.NoError(t, err)
 		assert.NotEmpty(t, view.Rules)
 	})
+}
+
+// TestClockSetBack looks at what a program sees whose clock is set back.
+func TestClockSetBack(t *testing.T) {
+	certs, err := newPKI(t.TempDir(), "lab", netip.MustParseAddr("10.96.0.1"))
+	require.NoError(t, err)
+	pool := x509.NewCertPool()
+	pool.AddCert(certs.cluster.certificate)
+	for _, pair := range []pair{certs.apiServer, certs.admin, certs.node} {
+		der, _ := pem.Decode(pair.cert)
+		certificate, err := x509.ParseCertificate(der.Bytes)
+		require.NoError(t, err)
+		_, err = certificate.Verify(x509.VerifyOptions{
+			Roots: pool, CurrentTime: time.Now().Add(-23 * time.Hour), KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageAny},
+		})
+		assert.NoError(t, err)
+	}
+}
+
+// TestDatabaseEnds stops an etcd that nobody asked to end.
+func TestDatabaseEnds(t *testing.T) {
+	db, err := startDatabase(t.TempDir())
+	require.NoError(t, err)
+	require.NoError(t, db.waitReady(t.Context()))
+	ended := make(chan error, 1)
+	go func() { ended <- db.run(t.Context()) }()
+	db.server.Server.HardStop()
+	select {
+	case err := <-ended:
+		assert.ErrorContains(t, err, "running etcd")
+	case <-time.After(5 * time.Second):
+		t.Fatal("nobody noticed")
+	}
 }
 
 // seededVersions returns the resource versions of all objects that the hooks

@@ -2,6 +2,7 @@ package controlplane
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/url"
 	"os"
@@ -69,6 +70,19 @@ func (d *database) waitReady(ctx context.Context) error {
 		return fmt.Errorf("starting etcd: not ready after 10 s")
 	case <-ctx.Done():
 		return context.Cause(ctx)
+	}
+}
+
+// run returns when ctx is done, or with an error when etcd has ended by itself.
+// Where it cannot write, to a full disk, it ends the process.
+func (d *database) run(ctx context.Context) error {
+	select {
+	case err := <-d.server.Err():
+		return fmt.Errorf("running etcd: %w", err)
+	case <-d.server.Server.StopNotify():
+		return errors.New("running etcd: it ended by itself")
+	case <-ctx.Done():
+		return nil
 	}
 }
 
