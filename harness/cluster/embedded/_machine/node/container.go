@@ -32,6 +32,7 @@ type container struct {
 	begun chan struct{} // closed when it has started for the first time
 	once  bool          // begun is closed
 	back  backOff
+	tried bool // to be created; another time is a restart
 
 	// —
 	id       string
@@ -47,11 +48,16 @@ type container struct {
 
 func newContainer(p *pod, spec *corev1.Container, as role) *container {
 	c := &container{pod: p, spec: spec, role: as, begun: make(chan struct{})}
-	c.state = waiting("ContainerCreating", "")
-	if len(p.api.Spec.InitContainers) > 0 {
-		c.state = waiting("PodInitializing", "")
-	}
+	c.state = c.waitsFirst()
 	return c
+}
+
+// waitsFirst is the state of a container that has yet to be created.
+func (c *container) waitsFirst() corev1.ContainerState {
+	if len(c.pod.api.Spec.InitContainers) > 0 && c.role != ephemeral {
+		return waiting("PodInitializing", "")
+	}
+	return waiting("ContainerCreating", "")
 }
 
 func waiting(reason, message string) corev1.ContainerState {
@@ -67,18 +73,19 @@ func (c *container) live(ctx context.Context) {
 			return
 		}
 		ended := c.runOnce(ctx, plan)
-		if ctx.Err() != nil || !c.restartable(ended.ExitCode) {
+		if ended == nil || ctx.Err() != nil || !c.restartable(ended.ExitCode) {
 			return
 		}
 		c.holdBack(ctx, ended)
 	}
 }
 
-// runOnce starts the container and waits for its end.
+// runOnce starts the container and waits for its end. It is nil where ctx is
+// done before.
 func (c *container) runOnce(ctx context.Context, plan *plan) *corev1.ContainerStateTerminated {
-	r, err := c.begin(plan)
-	if err != nil {
-		return c.failedToStart(err)
+	r, ended := c.create(ctx, plan)
+	if r == nil {
+		return ended
 	}
 	if err := c.postStart(ctx, r); err == nil {
 		c.runs(ctx, r)
@@ -102,6 +109,13 @@ func (c *container) runs(ctx context.Context, r *run) {
 		c.hasBegun()
 	})
 	c.probe(ctx, r)
+}
+
+// beginsAnew lets the next container wait for this one again.
+func (c *container) beginsAnew() {
+	c.pod.mu.Lock()
+	defer c.pod.mu.Unlock()
+	c.begun, c.once = make(chan struct{}), false
 }
 
 // hasBegun lets the next container begin.
@@ -155,6 +169,15 @@ func (c *container) succeeded() bool {
 	c.pod.mu.Lock()
 	defer c.pod.mu.Unlock()
 	return c.state.Terminated != nil && c.state.Terminated.ExitCode == 0
+}
+
+// finished reports whether the container has ended for good, and not with its
+// sandbox.
+func (c *container) finished() bool {
+	c.pod.mu.Lock()
+	ended := c.state.Terminated
+	c.pod.mu.Unlock()
+	return ended != nil && ended.Reason != unknown && !c.restartable(ended.ExitCode)
 }
 
 // currentRun is the run that can be entered, if there is one.

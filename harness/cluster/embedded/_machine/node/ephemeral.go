@@ -10,9 +10,9 @@ import (
 // debug does. Each has processes of its own: it does not see its target's.
 func (p *pod) addEphemeral() {
 	p.mu.Lock()
-	prepared, all := p.prepared, p.api.Spec.EphemeralContainers
+	open, all := p.open, p.api.Spec.EphemeralContainers
 	p.mu.Unlock()
-	if !prepared { // prepare looks again
+	if !open { // prepare looks again
 		return
 	}
 	for i := range all {
@@ -22,7 +22,6 @@ func (p *pod) addEphemeral() {
 		}
 		spec := corev1.Container(added.EphemeralContainerCommon)
 		c := newContainer(p, &spec, ephemeral)
-		c.state = waiting("ContainerCreating", "")
 		p.change(func() { p.containers = append(p.containers, c) })
 		if added.TargetContainerName != "" {
 			message := fmt.Sprintf("this node cannot show an ephemeral container the processes of %s (targetContainerName)%s", added.TargetContainerName, kindCan)

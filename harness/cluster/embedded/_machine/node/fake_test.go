@@ -17,6 +17,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/informers"
 	"k8s.io/client-go/kubernetes/fake"
+	"k8s.io/client-go/tools/cache"
 	"k8s.io/client-go/tools/record"
 
 	"rolecall.build/machine/sandbox"
@@ -31,6 +32,11 @@ type fakeSandboxes struct {
 	// refuse fails a start.
 	refuse func(spec sandbox.ContainerSpec) error
 
+	// started is called with each sandbox that starts; an error fails the start.
+	started func(*fakePod) error
+	// setVolume fails a SetVolume, or keeps it waiting.
+	setVolume func(*fakePod) error
+
 	mu      sync.Mutex
 	runs    []sandbox.ContainerSpec
 	volumes map[string]sandbox.Volume
@@ -42,7 +48,13 @@ func (f *fakeSandboxes) start(_ context.Context, spec sandbox.PodSpec) (sandboxP
 	f.mu.Lock()
 	f.pod = spec
 	f.mu.Unlock()
-	return &fakePod{f: f, done: make(chan struct{})}, nil
+	p := &fakePod{f: f, done: make(chan struct{})}
+	if f.started != nil {
+		if err := f.started(p); err != nil {
+			return nil, err
+		}
+	}
+	return p, nil
 }
 
 type fakePod struct {
@@ -65,6 +77,11 @@ func (p *fakePod) Dial(context.Context, string, string) (net.Conn, error) {
 	return nil, errors.New("connection refused")
 }
 func (p *fakePod) SetVolume(name string, v sandbox.Volume) error {
+	if p.f.setVolume != nil {
+		if err := p.f.setVolume(p); err != nil {
+			return err
+		}
+	}
 	p.f.mu.Lock()
 	defer p.f.mu.Unlock()
 	if p.f.volumes == nil {
@@ -75,7 +92,12 @@ func (p *fakePod) SetVolume(name string, v sandbox.Volume) error {
 }
 func (p *fakePod) ReadVolume(string, string, int64) ([]byte, error) { return []byte(p.f.message), nil }
 func (p *fakePod) Done() <-chan struct{}                            { return p.done }
-func (p *fakePod) Close() error                                     { p.once.Do(func() { close(p.done) }); return nil }
+
+// Close ends the sandbox, as an agent's death does.
+func (p *fakePod) Close() error {
+	p.once.Do(func() { close(p.done) })
+	return nil
+}
 
 func (p *fakePod) run(_ context.Context, spec sandbox.ContainerSpec) (process, error) {
 	p.f.mu.Lock()
@@ -87,8 +109,14 @@ func (p *fakePod) run(_ context.Context, spec sandbox.ContainerSpec) (process, e
 		}
 	}
 	started := &fakeProcess{done: make(chan struct{}), signals: make(chan syscall.Signal, 8)}
+	exited := make(chan sandbox.Exit, 1)
+	go func() { exited <- p.f.program(spec, started.signals) }()
 	go func() {
-		started.exit = p.f.program(spec, started.signals)
+		select {
+		case started.exit = <-exited:
+		case <-p.done:
+			started.err = sandbox.ErrGone
+		}
 		close(started.done)
 	}()
 	return started, nil
@@ -104,9 +132,10 @@ type fakeProcess struct {
 	done    chan struct{}
 	signals chan syscall.Signal
 	exit    sandbox.Exit
+	err     error
 }
 
-func (p *fakeProcess) Wait() (sandbox.Exit, error)   { <-p.done; return p.exit, nil }
+func (p *fakeProcess) Wait() (sandbox.Exit, error)   { <-p.done; return p.exit, p.err }
 func (p *fakeProcess) Done() <-chan struct{}         { return p.done }
 func (p *fakeProcess) Resize(uint16, uint16) error   { return nil }
 func (p *fakeProcess) terminal() *os.File            { return nil }
@@ -142,6 +171,7 @@ type stage struct {
 	pod    *pod
 	client *fake.Clientset
 	events *record.FakeRecorder
+	pods   cache.Indexer // what the node has seen of the API server's pods
 }
 
 // newStage puts a pod on a node with the given sandboxes.
@@ -173,7 +203,7 @@ func newStage(t *testing.T, f *fakeSandboxes, api *corev1.Pod, objects ...*corev
 		<-p.stopped
 		cancel()
 	})
-	return &stage{node: n, pod: p, client: client, events: events}
+	return &stage{node: n, pod: p, client: client, events: events, pods: factory.Core().V1().Pods().Informer().GetIndexer()}
 }
 
 // until waits for a status.

@@ -36,25 +36,27 @@ func (p *pod) contents() (contents map[string]sandbox.Volume, failed string, err
 const refreshTime = 30 * time.Second
 
 // mount makes the pod's volumes and keeps them up to date.
-func (p *pod) mount(into sandboxPod, contents map[string]sandbox.Volume) error {
+func (p *pod) mount(contents map[string]sandbox.Volume) error {
+	p.mu.Lock()
+	into := p.sandbox
+	p.mu.Unlock()
 	for name, content := range contents {
 		if err := into.SetVolume(name, content); err != nil {
 			return err
 		}
 	}
-	p.node.refresh.add(p)
-	go p.keepVolumes(into, contents)
+	go p.keepVolumes(into, contents, p.node.refresh.add(p))
 	return nil
 }
 
-func (p *pod) keepVolumes(into sandboxPod, shown map[string]sandbox.Volume) {
-	defer p.node.refresh.remove(p)
+// keepVolumes does so until the sandbox has ended.
+func (p *pod) keepVolumes(into sandboxPod, shown map[string]sandbox.Volume, wake chan struct{}) {
+	defer p.node.refresh.remove(p, wake)
 	ticker := time.NewTicker(refreshTime)
 	defer ticker.Stop()
-	wake := p.node.refresh.channel(p)
 	for {
 		select {
-		case <-p.stopped:
+		case <-into.Done():
 			return
 		case <-ticker.C:
 		case <-wake:

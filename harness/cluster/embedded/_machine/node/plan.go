@@ -99,6 +99,28 @@ func (c *container) waits(reason, message string) {
 	})
 }
 
+// lacks shows in each container that the pod cannot have one yet, and why.
+func (p *pod) lacks(err error) {
+	p.change(func() {
+		for _, c := range p.containers {
+			if c.state.Waiting != nil {
+				c.state = waiting(nodeFailure, err.Error())
+			}
+		}
+	})
+}
+
+// lacksNothing takes back what lacks has shown.
+func (p *pod) lacksNothing() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, c := range p.containers {
+		if c.state.Waiting != nil && c.state.Waiting.Reason == nodeFailure {
+			c.state = c.waitsFirst()
+		}
+	}
+}
+
 // configure makes the sandbox's specification of the container. An error is
 // about what the pod asks for, in the kubelet's words.
 func (c *container) configure(ctx context.Context, found *image) (*plan, error) {

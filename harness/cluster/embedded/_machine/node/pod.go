@@ -23,17 +23,20 @@ type pod struct {
 
 	running context.Context // until the pod has to leave
 	leave   context.CancelFunc
-	dirty   chan struct{} // holds a token while the status may have changed
-	stopped chan struct{} // closed when nothing of the pod runs any more
-	killing chan struct{} // closed when no more grace is given
-	kill    func()        // closes killing
-	lives   sync.WaitGroup
+	dirty   chan struct{}  // holds a token while the status may have changed
+	stopped chan struct{}  // closed when nothing of the pod runs any more
+	killing chan struct{}  // closed when no more grace is given
+	kill    func()         // closes killing
+	lives   sync.WaitGroup // of its containers; for start to add to
 
 	mu         sync.Mutex
 	api        *corev1.Pod // the newest that the API server told of
 	address    netip.Addr
 	sandbox    sandboxPod
-	prepared   bool // sandbox, network and volumes exist
+	inside     context.Context // until the sandbox has ended or the pod has to leave
+	prepared   bool            // sandbox, network and volumes exist
+	open       bool            // containers may be started
+	back       backOff         // before another sandbox
 	arrived    metav1.Time
 	containers []*container
 	failure    *failure

@@ -193,7 +193,7 @@ func TestRefusals(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newStage(t, &fakeSandboxes{}, labPod(test.change))
-			status := s.until(t, "refused", waitsFor("CreateContainerConfigError"))
+			status := s.until(t, "refused", waitsFor("NotSupported"))
 			require.Equal(t, corev1.PodPending, status.Phase)
 			event := <-s.events.Events
 			require.Contains(t, event, test.says)

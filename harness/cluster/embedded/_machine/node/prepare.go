@@ -15,61 +15,93 @@ import (
 // sandboxTime bounds the start of a sandbox.
 const sandboxTime = 30 * time.Second
 
-// prepare gives the pod its address, its sandbox with the cluster's services
-// in it, and its volumes. It is false where the pod has to leave before.
-func (p *pod) prepare() bool {
-	address, err := p.node.addresses.take()
-	if err != nil {
-		p.record("", warning("FailedCreatePodSandBox", err.Error()))
-		<-p.running.Done()
-		return false
-	}
-	p.mu.Lock()
-	p.address = address
-	p.released = append(p.released, func() { p.node.addresses.giveBack(address) })
-	p.mu.Unlock()
-	p.changed()
+// settle gives the pod its address, and has what its volumes are made of
+// watched. It is false where the pod has to leave before.
+func (p *pod) settle() bool {
+	return p.persist(noSandbox, noSandboxWords, func() error {
+		address, err := p.node.addresses.take()
+		if err != nil {
+			return err
+		}
+		p.mu.Lock()
+		p.address = address
+		p.released = append(p.released, func() { p.node.addresses.giveBack(address) })
+		p.mu.Unlock()
+		p.watchObjects()
+		p.changed()
+		return nil
+	})
+}
 
-	starting := make(chan sandboxPod, 1)
-	go func() { starting <- p.startSandbox(address) }()
+// prepare gives the pod its sandbox, with the cluster's services in it, and its
+// volumes. It is false where the pod has to leave before.
+func (p *pod) prepare() bool {
+	starting := make(chan bool, 1)
+	go func() { starting <- p.persist(noSandbox, noSandboxWords, p.startSandbox) }()
 	contents := p.awaitVolumes()
-	started := <-starting
-	if started == nil {
+	if started := <-starting; !started || contents == nil {
+		return false
+	}
+	mounted := p.persist("FailedMount", "", func() error {
+		if p.inside.Err() != nil { // it has ended meanwhile
+			p.closeSandbox()
+			if err := p.startSandbox(); err != nil {
+				return err
+			}
+		}
+		return p.mount(contents)
+	})
+	if !mounted {
 		return false
 	}
 	p.mu.Lock()
-	p.sandbox = started
-	p.mu.Unlock()
-	if contents == nil {
-		return false
-	}
-	if err := p.mount(started, contents); err != nil {
-		p.record("", warning("FailedMount", err.Error()))
-		<-p.running.Done()
-		return false
-	}
-	p.mu.Lock()
-	p.prepared = true // reported with the first container's state: one request fewer on the way to Ready
+	p.prepared, p.open = true, true // reported with the first container's state: one request fewer on the way to Ready
 	p.mu.Unlock()
 	p.addEphemeral()
 	return true
 }
 
-// startSandbox tries until the sandbox has started. It returns nil if the pod has
-// to leave first.
-func (p *pod) startSandbox(address netip.Addr) sandboxPod {
-	for wait := time.Second; ; wait = min(2*wait, time.Minute) {
-		started, err := p.tryStart(address)
+// An event of a kubelet's.
+const (
+	noSandbox      = "FailedCreatePodSandBox"
+	noSandboxWords = "Failed to create pod sandbox: "
+)
+
+// persist does what the pod cannot be without, again until that succeeds. In
+// between the pod's containers wait for the node, and an event says why. It is
+// false if the pod has to leave first.
+func (p *pod) persist(reason, words string, do func() error) bool {
+	for wait := retry; ; wait = min(2*wait, longestRetry) {
+		err := do()
 		if err == nil {
-			return started
+			p.lacksNothing()
+			return true
 		}
-		p.record("", warning("FailedCreatePodSandBox", "Failed to create pod sandbox: "+err.Error()))
+		p.record("", warning(reason, words+err.Error()))
+		p.lacks(err)
 		select {
 		case <-time.After(wait):
 		case <-p.running.Done():
-			return nil
+			return false
 		}
 	}
+}
+
+// startSandbox tries to start the sandbox.
+func (p *pod) startSandbox() error {
+	started, err := p.tryStart(p.address)
+	if err != nil {
+		return err
+	}
+	inside, leave := context.WithCancel(p.running)
+	go func() {
+		<-started.Done()
+		leave()
+	}()
+	p.mu.Lock()
+	p.sandbox, p.inside = started, inside
+	p.mu.Unlock()
+	return nil
 }
 
 func (p *pod) tryStart(address netip.Addr) (sandboxPod, error) {
@@ -126,7 +158,6 @@ const volumesShown = 500 * time.Millisecond
 // awaitVolumes collects the volumes' contents. It is nil where the pod has to
 // leave before all are there.
 func (p *pod) awaitVolumes() map[string]sandbox.Volume {
-	p.watchObjects()
 	began := time.Now()
 	var told string
 	var at time.Time

@@ -45,11 +45,17 @@ func (p *pod) publish() {
 	}
 }
 
-const sendTime = 10 * time.Second
+const (
+	sendTime   = 10 * time.Second // the longest that a request may take
+	sendAgain  = 100 * time.Millisecond
+	sendAtMost = 5 * time.Second // between two tries
+)
 
-// send is false where the object is gone.
+// send tries until the API server has the pod's status. It is false where the
+// object is gone.
 func (p *pod) send() bool {
-	for {
+	told := ""
+	for wait := sendAgain; ; wait = min(2*wait, sendAtMost) {
 		next := p.status()
 		p.mu.Lock()
 		last := p.published
@@ -72,8 +78,15 @@ func (p *pod) send() bool {
 		case p.node.running.Err() != nil || p.isGone():
 			return false
 		}
-		klog.ErrorS(err, "Sending a pod's status", "pod", p.key)
-		time.Sleep(100 * time.Millisecond)
+		if told != err.Error() {
+			told = err.Error()
+			klog.ErrorS(err, "Sending a pod's status", "pod", p.key)
+		}
+		select {
+		case <-time.After(wait):
+		case <-p.node.running.Done():
+			return false
+		}
 	}
 }
 

@@ -10,22 +10,22 @@ type refresh struct {
 
 func newRefresh() *refresh { return &refresh{pods: map[*pod]chan struct{}{}} }
 
-func (r *refresh) add(p *pod) {
+// add returns the channel on which a pod is told, until it is removed or the
+// pod has another.
+func (r *refresh) add(p *pod) chan struct{} {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.pods[p] = make(chan struct{}, 1)
+	told := make(chan struct{}, 1)
+	r.pods[p] = told
+	return told
 }
 
-func (r *refresh) remove(p *pod) {
+func (r *refresh) remove(p *pod, told chan struct{}) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	delete(r.pods, p)
-}
-
-func (r *refresh) channel(p *pod) <-chan struct{} {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.pods[p]
+	if r.pods[p] == told {
+		delete(r.pods, p)
+	}
 }
 
 // wake makes the chosen pods compare their volumes with what they should hold.

@@ -21,6 +21,13 @@ const (
 	kindCan      = "; a cluster made with CLUSTER=kind can"
 )
 
+// Reasons of this node's own, which no kubelet gives: what they are about is no
+// fault of whoever wrote the pod.
+const (
+	notSupported = "NotSupported" // an ordinary node has it
+	nodeFailure  = "NodeFailure"  // the machine lacks something, such as disk space; the node goes on trying
+)
+
 // refused looks for what this node cannot give. It returns nil for a pod that
 // it can run.
 func refused(pod *corev1.Pod) *refusal {
@@ -31,7 +38,7 @@ func refused(pod *corev1.Pod) *refusal {
 	}
 	for _, look := range []func(*corev1.Pod) string{refusedOfHost, refusedVolume, refusedContainer} {
 		if what := look(pod); what != "" {
-			return &refusal{reason: cannotCreate, message: "this node cannot give a pod " + what + kindCan}
+			return &refusal{reason: notSupported, message: "this node cannot give a pod " + what + kindCan}
 		}
 	}
 	return nil

@@ -24,6 +24,7 @@ type run struct {
 	at      time.Time
 	ended   chan struct{} // closed when exit is known and the log is whole
 	exit    sandbox.Exit
+	lost    bool // the sandbox ended under it
 
 	asked sync.Once // to end, by its preStop hook
 }
@@ -31,26 +32,63 @@ type run struct {
 // createTime bounds the start of a container's process.
 const createTime = 30 * time.Second
 
-// begin creates and starts the container's process.
-func (c *container) begin(planned *plan) (*run, error) {
-	p := c.pod
-	p.mu.Lock()
-	pod := p.sandbox
-	if c.id != "" {
+// longestRetry is the longest that the node waits before it tries again what
+// the machine did not let it do.
+const longestRetry = 10 * time.Second
+
+// create starts the container, and tries again as long as it is the machine
+// that does not let it. Without a run, ended is how the start ended for good;
+// nil where ctx was done before.
+func (c *container) create(ctx context.Context, planned *plan) (r *run, ended *corev1.ContainerStateTerminated) {
+	c.isCreated(planned)
+	for wait := retry; ; wait = min(2*wait, longestRetry) {
+		r, err := c.begin(planned)
+		var its *sandbox.StartError
+		var cannot *sandbox.NotSupportedError
+		switch {
+		case err == nil:
+			return r, nil
+		case errors.As(err, &its):
+			return nil, c.failedToStart(its)
+		case errors.As(err, &cannot):
+			c.record(warning(notSupported, cannot.Message+kindCan))
+			c.waits(notSupported, cannot.Message+kindCan)
+			<-ctx.Done()
+			return nil, nil
+		}
+		c.record(warning("Failed", "Error: "+err.Error()))
+		c.waits(nodeFailure, err.Error())
+		if !c.idle(ctx, wait) {
+			return nil, nil
+		}
+	}
+}
+
+// isCreated gives the container the identity of another run.
+func (c *container) isCreated(planned *plan) {
+	c.pod.mu.Lock()
+	if c.tried {
 		c.restarts++
 	}
+	c.tried = true
 	c.id, c.image, c.rights = newID(), planned.image, &planned.rights
 	if c.state.Terminated != nil {
 		c.last = c.state
 	}
 	c.started, c.ready = false, false
-	restarts := c.restarts
+	c.pod.mu.Unlock()
+	c.record(normal("Created", "Container created"))
+}
+
+// begin starts the container's process.
+func (c *container) begin(planned *plan) (*run, error) {
+	p := c.pod
+	p.mu.Lock()
+	pod, restarts := p.sandbox, c.restarts
 	p.mu.Unlock()
 	if pod == nil {
 		return nil, sandbox.ErrGone
 	}
-	c.record(normal("Created", "Container created"))
-
 	message := sandbox.Volume{Files: map[string]sandbox.File{messageFile: {Mode: 0o666}}, Mode: fs.FileMode(0o755)}
 	if err := pod.SetVolume(c.messageVolume(), message); err != nil {
 		return nil, err
@@ -59,10 +97,11 @@ func (c *container) begin(planned *plan) (*run, error) {
 	if err != nil {
 		return nil, err
 	}
-	attached.give(&planned.spec)
+	spec := planned.spec
+	attached.give(&spec)
 	ctx, cancel := context.WithTimeout(context.Background(), createTime)
 	defer cancel()
-	started, err := pod.run(ctx, planned.spec)
+	started, err := pod.run(ctx, spec)
 	attached.given()
 	if err != nil {
 		attached.close()
@@ -78,6 +117,7 @@ func (c *container) begin(planned *plan) (*run, error) {
 		exit, err := started.Wait()
 		if err != nil { // the sandbox went away, and all in it was killed
 			exit = sandbox.Exit{Code: 128 + int(syscall.SIGKILL), Signal: syscall.SIGKILL}
+			r.lost = p.running.Err() == nil
 		}
 		attached.finish()
 		r.exit = exit
@@ -87,12 +127,8 @@ func (c *container) begin(planned *plan) (*run, error) {
 }
 
 // failedToStart is the end of a container whose process never ran.
-func (c *container) failedToStart(err error) *corev1.ContainerStateTerminated {
-	message := err.Error()
-	var cause *sandbox.StartError
-	if errors.As(err, &cause) {
-		message = "failed to create containerd task: failed to create shim task: OCI runtime create failed: runc create failed: unable to start container process: error during container init: " + cause.Message
-	}
+func (c *container) failedToStart(cause *sandbox.StartError) *corev1.ContainerStateTerminated {
+	message := "failed to create containerd task: failed to create shim task: OCI runtime create failed: runc create failed: unable to start container process: error during container init: " + cause.Message
 	c.record(warning("Failed", "Error: "+message))
 	again, now := c.restartable(128), metav1.Now()
 	ended := &corev1.ContainerStateTerminated{
@@ -110,6 +146,9 @@ func (c *container) failedToStart(err error) *corev1.ContainerStateTerminated {
 	return ended
 }
 
+// unknown is the kubelet's reason for the end of a container that it lost.
+const unknown = "ContainerStatusUnknown"
+
 // terminated is the end of a container whose process ran.
 func (c *container) terminated(r *run) *corev1.ContainerStateTerminated {
 	ended := &corev1.ContainerStateTerminated{
@@ -118,6 +157,8 @@ func (c *container) terminated(r *run) *corev1.ContainerStateTerminated {
 		ContainerID: c.reference(), Message: c.lastWords(r),
 	}
 	switch {
+	case r.lost:
+		ended.Reason, ended.Message = unknown, "The pod's sandbox ended by itself, and the container with it"
 	case r.exit.OOMKilled:
 		ended.Reason = "OOMKilled"
 	case ended.ExitCode != 0:
@@ -171,6 +212,12 @@ func (c *container) stopWithin(why string, seconds *int64) {
 	r := c.currentRun()
 	if r == nil {
 		return
+	}
+	select {
+	case <-r.process.Done():
+		<-r.ended
+		return
+	default:
 	}
 	if why == "" {
 		why = "Stopping container " + c.spec.Name

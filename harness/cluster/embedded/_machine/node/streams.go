@@ -3,6 +3,7 @@ package node
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"slices"
@@ -39,23 +40,23 @@ func newStreams(c *corev1.Container, log string) (s *streams, err error) {
 	if s.log, err = newLogFile(log); err != nil || c.TTY {
 		return s, err
 	}
-	var pipes [3][2]*os.File
-	for i := range pipes {
-		if i == 0 && !c.Stdin {
-			continue
+	pipe := func(wanted bool, read, write **os.File) {
+		if wanted && err == nil {
+			*read, *write, err = os.Pipe()
 		}
-		read, write, err := os.Pipe()
-		if err != nil {
-			s.close()
-			return nil, err
-		}
-		pipes[i] = [2]*os.File{read, write}
 	}
-	if c.Stdin {
-		s.theirs[0], s.in = pipes[0][0], pipes[0][1]
+	var in *os.File
+	pipe(c.Stdin, &s.theirs[0], &in)
+	pipe(true, &s.out, &s.theirs[1])
+	pipe(true, &s.err, &s.theirs[2])
+	if in != nil {
+		s.in = in
 	}
-	s.out, s.theirs[1] = pipes[1][0], pipes[1][1]
-	s.err, s.theirs[2] = pipes[2][0], pipes[2][1]
+	if err != nil {
+		s.given()
+		s.close()
+		return nil, fmt.Errorf("making the container's pipes: %w", err)
+	}
 	return s, nil
 }
 

@@ -251,6 +251,12 @@ type StartError struct {
 // Error returns Message.
 func (e *StartError) Error() string { return e.Message }
 
+// NotSupportedError says that a container asks for what this machine cannot give it and an ordinary node can.
+type NotSupportedError struct{ Message string }
+
+// Error returns Message.
+func (e *NotSupportedError) Error() string { return e.Message }
+
 // ErrGone is what a pod's methods return once its agent ended.
 var ErrGone = errors.New("the pod's sandbox is gone")
 

@@ -268,9 +268,9 @@ func TestFiles(t *testing.T) {
 	other := podtest.Command("sleep")
 	other.Name, other.Mounts = "other", []sandbox.Mount{{Volume: "empty", Path: "/there"}}
 	_, err = p.Run(t.Context(), other)
-	var start *sandbox.StartError
-	require.ErrorAs(t, err, &start)
-	require.Contains(t, start.Message, "CLUSTER=kind")
+	var cannot *sandbox.NotSupportedError
+	require.ErrorAs(t, err, &cannot)
+	require.Contains(t, cannot.Message, "mounted more than once")
 
 	require.NoError(t, process.Signal(unix.SIGKILL))
 	_, err = podtest.Waits(t, process)

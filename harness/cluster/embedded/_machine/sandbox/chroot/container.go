@@ -97,8 +97,8 @@ func (p *Pod) shareNoFolder(spec sandbox.ContainerSpec) error {
 	}
 	for _, m := range spec.Mounts {
 		if u := uses[m.Volume]; p.volumes[m.Volume].Files == nil && u.mounts > 1 && u.writable > 0 {
-			return &sandbox.StartError{Code: 128, Message: fmt.Sprintf(
-				"the emptyDir volume %s is mounted more than once: without namespaces, the containers of a pod cannot share a folder; a cluster made with CLUSTER=kind can", m.Volume)}
+			return &sandbox.NotSupportedError{Message: fmt.Sprintf(
+				"the emptyDir volume %s is mounted more than once: without namespaces, the containers of a pod cannot share a folder", m.Volume)}
 		}
 	}
 	return nil

@@ -11,8 +11,10 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
 
 	"rolecall.build/machine/sandbox"
 	"rolecall.build/machine/sandbox/internal/agents"
@@ -199,4 +201,57 @@ func TestManyAtTheSameTime(t *testing.T) {
 	for range 40 {
 		require.NoError(t, <-done)
 	}
+}
+
+// TestStuckAgent stops an agent: whatever is asked of it fails in time, and the
+// pod can be closed.
+func TestStuckAgent(t *testing.T) {
+	r := newRuntime(t)
+	p := newPod(t, r)
+	process, err := p.Run(t.Context(), podtest.Command("sleep", "stuck"))
+	require.NoError(t, err)
+	usual := agents.LongestCall
+	agents.LongestCall = 300 * time.Millisecond
+	defer func() { agents.LongestCall = usual }()
+	require.NoError(t, unix.Kill(p.agent.PID(), unix.SIGSTOP))
+	for name, ask := range map[string]func() error{
+		"a volume":       func() error { return p.SetVolume("v", sandbox.Volume{}) },
+		"a volume's end": func() error { _, err := p.ReadVolume("v", "f", 1); return err },
+		"a signal":       func() error { return process.Signal(unix.SIGTERM) },
+		"a listener":     func() error { _, err := p.Listen("tcp", podtest.Own+":80"); return err },
+		"a command": func() error {
+			_, err := p.Exec(t.Context(), "c", sandbox.ExecSpec{Args: []string{"probe"}})
+			return err
+		},
+	} {
+		began := time.Now()
+		require.ErrorContains(t, ask(), "has not answered", name)
+		require.Less(t, time.Since(began), 5*time.Second, name)
+	}
+	require.NoError(t, p.Close())
+	_, err = process.Wait()
+	require.ErrorIs(t, err, sandbox.ErrGone)
+}
+
+// TestWhoseFaultAFailureIs asks for what no machine could give.
+func TestWhoseFaultAFailureIs(t *testing.T) {
+	r := newRuntime(t)
+	var its *sandbox.StartError
+	t.Run("a volume in a file", func(t *testing.T) {
+		p := newPod(t, r)
+		require.NoError(t, p.SetVolume("v", sandbox.Volume{}))
+		spec := podtest.Command("true")
+		spec.Mounts = []sandbox.Mount{{Volume: "v", Path: "/bin/probe/v"}}
+		_, err := p.Run(t.Context(), spec)
+		require.ErrorAs(t, err, &its, "%v", err)
+	})
+	t.Run("a file in a file", func(t *testing.T) {
+		p := newPod(t, r)
+		err := p.SetVolume("v", sandbox.Volume{Files: map[string]sandbox.File{"a": {}, "a/b": {}}})
+		require.ErrorAs(t, err, &its, "%v", err)
+	})
+	t.Run("a sysctl", func(t *testing.T) {
+		_, err := r.Start(t.Context(), sandbox.PodSpec{UID: "sysctl", Name: "sysctl", Sysctls: map[string]string{"net.ipv4.tcp_rmem": "many"}})
+		require.ErrorAs(t, err, &its, "%v", err)
+	})
 }

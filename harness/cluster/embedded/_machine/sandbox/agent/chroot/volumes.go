@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 
+	"rolecall.build/machine/sandbox/agent/internal/forkexec"
 	"rolecall.build/machine/sandbox/agent/internal/volume"
 	"rolecall.build/machine/sandbox/internal/wire"
 
@@ -54,7 +55,11 @@ func (a *agent) mountVolumes(mounts []wire.Mount) error {
 	for _, mount := range mounts {
 		mounted, err := a.mount(mount)
 		if err != nil {
-			return fmt.Errorf("mounting the volume %s at %s: %w", mount.Volume, mount.Path, err)
+			err = fmt.Errorf("mounting the volume %s at %s: %w", mount.Volume, mount.Path, err)
+			if errors.Is(err, unix.ENOSPC) { // of the machine's disk
+				return err
+			}
+			return forkexec.InSpec(err)
 		}
 		a.mounts = append(a.mounts, mounted)
 	}

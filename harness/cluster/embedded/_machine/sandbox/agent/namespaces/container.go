@@ -69,7 +69,7 @@ func (p *pod) run(id uint64, spec wire.Run, files []int) (master int, err error)
 		}
 	}()
 	if err != nil {
-		return -1, err
+		return -1, forkexec.InSpec(err)
 	}
 	t, files, err := terminal.Standard(spec.TTY, files, c.openTerminal)
 	if err != nil {

@@ -33,11 +33,11 @@ func (c *container) dropPrivileges(child *forkexec.Child, pids int64) error {
 			groups[i] = uint32(group)
 		}
 		child.Keep(groups)
-		child.Add("setting the groups", 0, unix.SYS_SETGROUPS, uintptr(len(groups)), uintptr(unsafe.Pointer(unsafe.SliceData(groups))))
+		child.Add("setting the groups", forkexec.Asked, unix.SYS_SETGROUPS, uintptr(len(groups)), uintptr(unsafe.Pointer(unsafe.SliceData(groups))))
 	}
 	user, group := uintptr(c.spec.User), uintptr(c.spec.Group)
-	child.Add(fmt.Sprintf("becoming the group %d", group), 0, unix.SYS_SETRESGID, group, group, group)
-	child.Add(fmt.Sprintf("becoming the user %d", user), 0, unix.SYS_SETRESUID, user, user, user)
+	child.Add(fmt.Sprintf("becoming the group %d", group), forkexec.Asked, unix.SYS_SETRESGID, group, group, group)
+	child.Add(fmt.Sprintf("becoming the user %d", user), forkexec.Asked, unix.SYS_SETRESUID, user, user, user)
 	if user != 0 {
 		keep = 0
 	}

@@ -14,6 +14,7 @@ import (
 	"sync"
 
 	"rolecall.build/machine/sandbox/agent/internal/children"
+	"rolecall.build/machine/sandbox/agent/internal/forkexec"
 	"rolecall.build/machine/sandbox/agent/internal/server"
 	"rolecall.build/machine/sandbox/internal/wire"
 
@@ -63,7 +64,7 @@ func (p *pod) handle(request wire.Request, files []int, reply *wire.Reply) ([]in
 	case request.Image != nil:
 		return nil, p.addImage(*request.Image, files)
 	case request.Volume != nil:
-		return nil, p.setVolume(*request.Volume)
+		return nil, forkexec.InSpec(p.setVolume(*request.Volume))
 	case request.Read != nil:
 		data, err := p.readVolume(*request.Read)
 		reply.Data = data
@@ -149,7 +150,7 @@ func (p *pod) sysctls() error {
 	}
 	for name, value := range p.spec.Sysctls {
 		if err := os.WriteFile(sysctlFile(name), []byte(value), 0); err != nil {
-			return fmt.Errorf("setting the sysctl %s: %w", name, err)
+			return forkexec.InSpec(fmt.Errorf("setting the sysctl %s: %w", name, err))
 		}
 	}
 	return nil

@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"sync"
+	"time"
 
 	"rolecall.build/machine/sandbox"
 	"rolecall.build/machine/sandbox/internal/wire"
@@ -39,8 +40,14 @@ func (a *Agent) Call(ctx context.Context, request wire.Request, files ...int) (w
 	return a.callFor(ctx, nil, request, files...)
 }
 
+// LongestCall bounds every call: an agent that has not answered by then is
+// stuck. Tests set it.
+var LongestCall = 30 * time.Second
+
 // callFor does the same for a request that starts a process.
 func (a *Agent) callFor(ctx context.Context, process *Process, request wire.Request, files ...int) (wire.Reply, []int, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, LongestCall, fmt.Errorf("the pod's agent has not answered for %v", LongestCall))
+	defer cancel()
 	id, replied, err := a.calls.register(process)
 	if err != nil {
 		return wire.Reply{}, nil, err

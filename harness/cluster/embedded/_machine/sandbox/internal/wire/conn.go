@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"sync"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -43,7 +44,11 @@ func NewConn(file *os.File) (*Conn, error) {
 // Close ends both directions: a Receive that waits returns.
 func (c *Conn) Close() error { return c.unix.Close() }
 
-// Send writes a message and descriptors. The caller keeps and closes its own.
+// longestSend is how long the other end may leave a message unread. Tests set it.
+var longestSend = 30 * time.Second
+
+// Send writes a message and descriptors. The caller keeps and closes its own. After an error of the socket the connection is closed: a part of a
+// message may have been sent.
 func (c *Conn) Send(message any, files ...int) error {
 	body, err := json.Marshal(message)
 	if err != nil {
@@ -59,10 +64,16 @@ func (c *Conn) Send(message any, files ...int) error {
 	header := binary.BigEndian.AppendUint32(nil, uint32(len(body)))
 	c.sending.Lock()
 	defer c.sending.Unlock()
-	if _, _, err := c.unix.WriteMsgUnix(header, rights, nil); err != nil {
-		return err
+	err = c.unix.SetWriteDeadline(time.Now().Add(longestSend))
+	if err == nil {
+		_, _, err = c.unix.WriteMsgUnix(header, rights, nil)
 	}
-	_, err = c.unix.Write(body)
+	if err == nil {
+		_, err = c.unix.Write(body)
+	}
+	if err != nil {
+		c.unix.Close()
+	}
 	return err
 }
 

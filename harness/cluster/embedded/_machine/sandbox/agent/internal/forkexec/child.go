@@ -48,6 +48,9 @@ const (
 	// candidate steps are execve calls of which the first that finds a file
 	// counts.
 	candidate
+	// Asked steps do what the spec asks for: that they fail is its fault, not the
+	// machine's.
+	Asked
 )
 
 // Add adds a step, whose name is for errors.
@@ -114,8 +117,9 @@ func (c *Child) Fork(flags uintptr) (pid, outcome int, err error) {
 // container may stop it before.
 const longestStart = 5 * time.Second
 
-// Result waits until the child executes its command, nil, or fails,
-// *StartError. It kills one that takes too long.
+// Result waits until the child executes its command, nil, or fails: a
+// *StartError where spec or image are at fault. It kills one that takes too
+// long.
 func (c *Child) Result(pid, outcome int) error {
 	defer unix.Close(outcome)
 	var report [8]byte

@@ -35,7 +35,7 @@ func (c *Child) Execute(args, env []string, dir string) error {
 	if len(args) == 0 || args[0] == "" {
 		return &StartError{128, "no command specified"}
 	}
-	c.Add(fmt.Sprintf("chdir to cwd (%q) set in config.json failed", dir), 0, unix.SYS_CHDIR, c.Text(dir))
+	c.Add(fmt.Sprintf("chdir to cwd (%q) set in config.json failed", dir), Asked, unix.SYS_CHDIR, c.Text(dir))
 	// Defaults first: a handler of this program would otherwise run in the child.
 	ignore := &[32]byte{}
 	c.keep = append(c.keep, ignore)

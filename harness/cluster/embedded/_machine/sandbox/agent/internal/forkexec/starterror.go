@@ -1,6 +1,7 @@
 package forkexec
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"syscall"
@@ -18,9 +19,32 @@ type StartError struct {
 // Error returns the message.
 func (e *StartError) Error() string { return e.Message }
 
-// startError says in runc's words at which step a child gave up.
-func startError(step string, flags uintptr, errno syscall.Errno) *StartError {
+// InSpec is an error of making what the spec asks for. It lies in the spec, such
+// as in a path or a size, unless the machine is short of something.
+func InSpec(err error) error {
+	var start *StartError
+	if err == nil || errors.As(err, &start) || lacks(err) {
+		return err
+	}
+	return &StartError{128, err.Error()}
+}
+
+// lacks reports whether an error says that the machine is short of something.
+func lacks(err error) bool {
+	for _, short := range []syscall.Errno{unix.ENOMEM, unix.EMFILE, unix.ENFILE, unix.ENOBUFS, unix.EIO} {
+		if errors.Is(err, short) {
+			return true
+		}
+	}
+	return false
+}
+
+// startError says at which step a child gave up: in runc's words, and as a
+// *StartError, where that lies in the spec or the image.
+func startError(step string, flags uintptr, errno syscall.Errno) error {
 	switch {
+	case lacks(errno) || flags&(candidate|Asked) == 0:
+		return fmt.Errorf("%s: %w", step, errno)
 	case flags&candidate == 0:
 		return &StartError{128, fmt.Sprintf("%s: %v", step, errno)}
 	case errno == unix.ENOENT && !strings.Contains(step, "/"):
