@@ -63,7 +63,7 @@ func (e *Env) AwaitReady(ctx context.Context, created *corev1.Pod, within time.D
 	for deadline := time.Now().Add(within); ; {
 		_, err := e.podBecomes(ctx, namespace, name, time.Until(deadline), func(pod *corev1.Pod) bool {
 			start = Start{Pod: pod, Ready: isReady(pod), Never: never(pod)}
-			return start.Ready || start.Never != "" || waits(pod)
+			return start.Ready || start.Never != "" || waits(pod) || unsupported(pod)
 		})
 		switch {
 		case errors.Is(err, errDeleted):
@@ -99,6 +99,11 @@ func (e *Env) AwaitReady(ctx context.Context, created *corev1.Pod, within time.D
 			start.Words = e.podWords(ctx, pod)
 			return start, nil
 		}
+		if start.Never == "" || start.Never == ended || start.Never == crashes {
+			if err := nodesFault(start.Pod); err != nil {
+				return start, err
+			}
+		}
 		start.Words = e.podWords(ctx, start.Pod)
 		start.Log = e.podLog(ctx, start.Pod)
 		if start.Never == "" || start.Never == Deleted || e.lacksLabImage(start.Pod) {
@@ -124,7 +129,10 @@ func (e *Env) StaysReady(ctx context.Context, pod *corev1.Pod, within time.Durat
 	case err != nil:
 		return last, false, next.Errorf("make status", "watching pod %s: %w", pod.Name, err)
 	}
-	return last, !changed, nil
+	if changed {
+		err = nodesFault(last)
+	}
+	return last, !changed, err
 }
 
 // CanRunPods returns an error of ours if the cluster does not run a pod that is
@@ -212,11 +220,17 @@ func condition(pod *corev1.Pod, of corev1.PodConditionType) *corev1.PodCondition
 	return nil
 }
 
+// Reasons that may be the node's doing as well.
+const (
+	ended   = "Ended" // a word of ours
+	crashes = "CrashLoopBackOff"
+)
+
 // never is the reason for which a pod will not become Ready, if there is one
 // that waiting does not change.
 func never(pod *corev1.Pod) string {
 	if pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed {
-		return "Ended"
+		return ended
 	}
 	for _, s := range containerStatuses(pod) {
 		if s.State.Terminated != nil && s.State.Terminated.Reason == "StartError" {
@@ -226,7 +240,7 @@ func never(pod *corev1.Pod) string {
 			continue
 		}
 		switch reason := s.State.Waiting.Reason; reason {
-		case "CrashLoopBackOff":
+		case crashes:
 			if t := s.LastTerminationState.Terminated; t != nil && t.Reason == "StartError" {
 				return "StartError"
 			}

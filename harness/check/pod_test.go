@@ -13,6 +13,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	clienttesting "k8s.io/client-go/testing"
+
+	"rolecall/harness/next"
 )
 
 // learners is a pod of a learner's without a status.
@@ -53,6 +55,13 @@ func terminated(reason string) change {
 	}
 }
 
+// lost is what a node says of a pod whose sandbox ended, and that is not
+// restarted.
+func lost(pod *corev1.Pod) {
+	terminated("ContainerStatusUnknown")(pod)
+	pod.Status.Phase = corev1.PodFailed
+}
+
 // deleted is what happens to a pod that somebody deletes.
 func deleted(pod *corev1.Pod) { pod.Name = "" }
 
@@ -71,6 +80,7 @@ func TestAwaitReady(t *testing.T) {
 		words  []string
 		took   time.Duration
 		ours   bool
+		fault  string // of the node's
 	}{
 		"ready":                       {steps: []step{{time.Second, ready}}, ready: true, took: time.Second},
 		"unschedulable for a moment":  {steps: []step{{0, unscheduled}, {2 * time.Second, ready}}, ready: true, took: 2 * time.Second},
@@ -78,13 +88,17 @@ func TestAwaitReady(t *testing.T) {
 		"a cluster that schedules no": {steps: []step{{0, unscheduled}}, broken: true, ours: true},
 		"another scheduler": {steps: []step{{0, func(p *corev1.Pod) { p.Spec.SchedulerName = "mine" }}},
 			never: Unschedulable, words: []string{"there is no scheduler called mine"}, took: 3 * time.Second},
-		"no such program":      {steps: []step{{time.Second, terminated("StartError")}}, never: "StartError", words: []string{"no such program"}, took: time.Second},
-		"crash loop":           {steps: []step{{0, waiting("ErrImagePull", "")}, {time.Second, waiting("CrashLoopBackOff", "back-off")}}, never: "CrashLoopBackOff", words: []string{"back-off"}, took: time.Second},
-		"no such image":        {steps: []step{{time.Second, waiting("ErrImageNeverPull", "not there")}}, never: "ErrImageNeverPull", words: []string{"not there"}, took: time.Second},
-		"the lab image is not": {steps: []step{{time.Second, waiting("ErrImageNeverPull", "not there")}}, broken: true, ours: true},
-		"never ready":          {steps: []step{{0, scheduled}}, took: 30 * time.Second},
-		"a cluster that hangs": {steps: []step{{0, scheduled}}, broken: true, ours: true},
-		"deleted":              {steps: []step{{0, scheduled}, {time.Second, deleted}}, never: Deleted, took: time.Second},
+		"no such program":                 {steps: []step{{time.Second, terminated("StartError")}}, never: "StartError", words: []string{"no such program"}, took: time.Second},
+		"crash loop":                      {steps: []step{{0, waiting("ErrImagePull", "")}, {time.Second, waiting("CrashLoopBackOff", "back-off")}}, never: "CrashLoopBackOff", words: []string{"back-off"}, took: time.Second},
+		"no such image":                   {steps: []step{{time.Second, waiting("ErrImageNeverPull", "not there")}}, never: "ErrImageNeverPull", words: []string{"not there"}, took: time.Second},
+		"the lab image is not":            {steps: []step{{time.Second, waiting("ErrImageNeverPull", "not there")}}, broken: true, ours: true},
+		"never ready":                     {steps: []step{{0, scheduled}}, took: 30 * time.Second},
+		"a cluster that hangs":            {steps: []step{{0, scheduled}}, broken: true, ours: true},
+		"what kind could":                 {steps: []step{{time.Second, waiting("NotSupported", "this node cannot give a pod 65 containers")}}, fault: "this node cannot give a pod 65 containers"},
+		"a machine that lacks something":  {steps: []step{{0, waiting("NodeFailure", "no space left on device")}}, fault: "no space left on device"},
+		"a machine that lacked something": {steps: []step{{0, waiting("NodeFailure", "no space left on device")}, {time.Second, ready}}, ready: true, took: time.Second},
+		"a lost sandbox":                  {steps: []step{{0, lost}}, fault: "the node lost the pod"},
+		"deleted":                         {steps: []step{{0, scheduled}, {time.Second, deleted}}, never: Deleted, took: time.Second},
 		"deleted while waiting for a node": {steps: []step{{0, unscheduled}, {time.Second, deleted}},
 			never: Deleted, words: []string{"0/1 nodes are available: 1 Insufficient cpu."}, took: time.Second},
 	} {
@@ -116,6 +130,13 @@ func TestAwaitReady(t *testing.T) {
 					assert.ErrorContains(t, err, "telling a pod that does not work from a cluster that runs none")
 					_, learners := AsFailure(err)
 					assert.False(t, learners)
+					return
+				}
+				if test.fault != "" {
+					assert.ErrorContains(t, err, test.fault)
+					_, learners := AsFailure(err)
+					assert.False(t, learners)
+					assert.NotEmpty(t, next.Of(err))
 					return
 				}
 				require.NoError(t, err)
@@ -151,12 +172,17 @@ func TestStaysReady(t *testing.T) {
 	for name, test := range map[string]struct {
 		then  change
 		stays bool
+		fault bool // of the node's
 	}{
-		"as it is":    {nil, true},
-		"not ready":   {func(p *corev1.Pod) { p.Status.Conditions[0].Status = corev1.ConditionFalse }, false},
-		"a restart":   {func(p *corev1.Pod) { p.Status.ContainerStatuses = []corev1.ContainerStatus{{RestartCount: 1}} }, false},
-		"is deleted":  {deleted, false},
-		"other words": {func(p *corev1.Pod) { p.Labels = map[string]string{"a": "b"} }, true},
+		"as it is":  {nil, true, false},
+		"not ready": {func(p *corev1.Pod) { p.Status.Conditions[0].Status = corev1.ConditionFalse }, false, false},
+		"a restart": {func(p *corev1.Pod) { p.Status.ContainerStatuses = []corev1.ContainerStatus{{RestartCount: 1}} }, false, false},
+		"a lost sandbox": {func(p *corev1.Pod) {
+			terminated("ContainerStatusUnknown")(p)
+			p.Status.ContainerStatuses[0].RestartCount = 1
+		}, false, true},
+		"is deleted":  {deleted, false, false},
+		"other words": {func(p *corev1.Pod) { p.Labels = map[string]string{"a": "b"} }, true, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -177,6 +203,10 @@ func TestStaysReady(t *testing.T) {
 					_ = f.client.Tracker().Update(corev1.SchemeGroupVersion.WithResource("pods"), now, "home")
 				}()
 				_, stays, err := e.StaysReady(t.Context(), pod, 2*time.Second)
+				if test.fault {
+					assert.ErrorContains(t, err, "the node lost the pod")
+					return
+				}
 				require.NoError(t, err)
 				assert.Equal(t, test.stays, stays)
 			})

@@ -23,6 +23,9 @@ func PodState(pod *corev1.Pod) string {
 		switch {
 		case s.State.Waiting != nil && s.State.Waiting.Reason != "":
 			state += fmt.Sprintf(", container %s waiting: %s", s.Name, s.State.Waiting.Reason)
+			if s.State.Waiting.Reason == nodeFailure {
+				state += " (" + s.State.Waiting.Message + ")"
+			}
 		case s.State.Running != nil && !s.Ready && pod.Status.Phase == corev1.PodRunning:
 			state += fmt.Sprintf(", container %s running and not ready", s.Name)
 		case s.State.Terminated != nil:
