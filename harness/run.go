@@ -257,6 +257,11 @@ func (s *session) attempt(ctx context.Context, c Check) error {
 	case err == nil:
 		return nil
 	}
+	if s.diagnose != nil {
+		if wrong := s.diagnose(); wrong != nil {
+			return withheld(c, wrong, err)
+		}
+	}
 	if missed := s.monitor.Missed(ctx, began); missed != nil {
 		return fmt.Errorf("checking %s: no verdict, because the API server stopped responding during this check: %w", c.ID, missed)
 	}
@@ -264,6 +269,15 @@ func (s *session) attempt(ctx context.Context, c Check) error {
 		return next.Errorf("make status", "%w", err)
 	}
 	return err
+}
+
+// withheld is the error of a check that a fault of the cluster's broke, and
+// which may have said something else because of it.
+func withheld(c Check, fault, said error) error {
+	if _, learners := check.AsFailure(said); learners {
+		return fmt.Errorf("checking %s: no verdict: %w", c.ID, fault)
+	}
+	return fmt.Errorf("checking %s: %w (and so: %s)", c.ID, fault, said)
 }
 
 // guarded turns a panic into an error of ours.

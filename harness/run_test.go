@@ -146,6 +146,27 @@ func TestAFailureWhileTheAPIServerIsAwayIsWithheld(t *testing.T) {
 	assert.Empty(t, result.Got)
 }
 
+// TestWhatIsWrongWithTheClusterIsSaid has a full disk break a check, and make a
+// learner's work look wrong.
+func TestWhatIsWrongWithTheClusterIsSaid(t *testing.T) {
+	for name, err := range map[string]error{
+		"an error":  next.Errorf("make status", "asking for a mark: it failed"),
+		"a failure": &check.Failure{Got: "no request"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s, _ := newSession(t)
+			s.diagnose = func() error { return next.Errorf("free some disk space", "the disk is full") }
+			result := s.check(t.Context(), Check{ID: "s.breaks", Run: answers(err)}, nil)
+			assert.Equal(t, Error, result.Outcome)
+			assert.Contains(t, result.Error, "the disk is full")
+			assert.Equal(t, "free some disk space", result.Next)
+			assert.Empty(t, result.Got)
+			result = s.check(t.Context(), Check{ID: "s.passes", Run: answers(nil)}, nil)
+			assert.Equal(t, Pass, result.Outcome)
+		})
+	}
+}
+
 func TestACheckIsNotWaitedForOnceTheClusterIsLost(t *testing.T) {
 	s, _ := newSession(t)
 	s.monitor = Watch(t.Context(), func(context.Context) error { return errors.New("no route to host") })

@@ -23,6 +23,7 @@ type session struct {
 	course   Course
 	env      *check.Env
 	monitor  *Monitor
+	diagnose func() error // what is wrong with the cluster itself; may be nil
 	observer Observer
 	facts    ClusterFacts
 	outcomes map[string]Outcome // by check id
@@ -76,6 +77,9 @@ func open(ctx context.Context, course Course, c cluster.Cluster, files *check.Su
 		facts:    ClusterFacts{Provider: c.Provider(), Kubernetes: version.GitVersion},
 		outcomes: map[string]Outcome{},
 		cancel:   cancel,
+	}
+	if patient, tells := c.(cluster.Diagnoser); tells {
+		s.diagnose = patient.Diagnose
 	}
 	if s.observer == nil {
 		s.observer = silent{}

@@ -94,6 +94,13 @@ type Owned interface {
 	Down(ctx context.Context) error
 }
 
+// Diagnoser is a cluster that knows what can be wrong with it.
+type Diagnoser interface {
+	// Diagnose looks for what keeps the cluster from working, such as a full
+	// disk, and returns nil if it finds nothing.
+	Diagnose() error
+}
+
 // AuditLogger is a cluster that gives evidence.
 type AuditLogger interface {
 	// AuditLog is the API server's audit log in JSON lines, from now on,

@@ -6,7 +6,9 @@ package embedded
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -14,6 +16,7 @@ import (
 
 	"rolecall/harness/cluster/internal/labimage"
 	"rolecall/harness/cluster/internal/owned"
+	"rolecall/harness/next"
 )
 
 // Cluster is an embedded cluster. Its process, the machine, runs until Down.
@@ -101,6 +104,27 @@ func (c *Cluster) Status(ctx context.Context) (string, error) {
 	}
 	return fmt.Sprintf("there is no embedded cluster %s; make up CLUSTER=embedded starts one", c.Name()), nil
 }
+
+// Diagnose tries what the cluster lives on: the disk that it writes to, and its
+// process.
+func (c *Cluster) Diagnose() error {
+	file := filepath.Join(c.Folder(), "written-by-diagnose")
+	err := os.WriteFile(file, make([]byte, diskNeeded), 0o600)
+	_ = os.Remove(file)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return next.Errorf("make up", "the embedded cluster is gone")
+	case err != nil:
+		return next.Errorf("free some disk space for "+c.Folder(), "the embedded cluster cannot write to its disk: %w", errors.Unwrap(err))
+	case !c.alive():
+		return next.Errorf("make up", "the embedded cluster's process has ended: %s", c.lastWords())
+	}
+	return nil
+}
+
+// diskNeeded is how much must be free, in bytes, for the cluster to count as
+// able to write: some events of the audit log and some objects.
+const diskNeeded = 256 << 10
 
 // Logs copies the process's own log and the audit log into dir.
 func (c *Cluster) Logs(_ context.Context, dir string) error {

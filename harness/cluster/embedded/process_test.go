@@ -8,11 +8,13 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gofrs/flock"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"rolecall/harness/cluster"
 	"rolecall/harness/cluster/internal/owned"
+	"rolecall/harness/next"
 )
 
 // TestDownWaitsForWhatIsEnding has a pod whose agent outlives the machine, and
@@ -37,4 +39,28 @@ func TestDownWaitsForWhatIsEnding(t *testing.T) {
 	require.NoError(t, c.Down(t.Context()))
 	assert.NoDirExists(t, group)
 	assert.NoDirExists(t, c.Folder())
+}
+
+// TestDiagnose looks at a cluster whose folder is gone, whose process has
+// ended, and whose disk is full.
+func TestDiagnose(t *testing.T) {
+	c := &Cluster{owned.New(cluster.Options{Home: t.TempDir()}, "embedded", "n")}
+	require.ErrorContains(t, c.Diagnose(), "is gone")
+	require.NoError(t, os.MkdirAll(c.Folder(), 0o700))
+	require.NoError(t, os.WriteFile(filepath.Join(c.Folder(), machineLog), []byte("first\nits last words\n"), 0o600))
+	require.ErrorContains(t, c.Diagnose(), "its last words")
+	machine := flock.New(c.lock())
+	require.NoError(t, machine.Lock())
+	defer machine.Close()
+	require.NoError(t, c.Diagnose())
+
+	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
+	if err != nil {
+		t.Skip("no full disk here: ", err)
+	}
+	full.Close()
+	require.NoError(t, os.Symlink("/dev/full", filepath.Join(c.Folder(), "written-by-diagnose")))
+	err = c.Diagnose()
+	require.ErrorContains(t, err, "no space left on device")
+	assert.Equal(t, "free some disk space for "+c.Folder(), next.Of(err))
 }
