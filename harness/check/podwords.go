@@ -81,17 +81,18 @@ func (e *Env) podWords(ctx context.Context, pod *corev1.Pod) []string {
 	return shown
 }
 
-// warnings are the node's warnings about volumes that it cannot mount.
+// warnings are the node's warnings about a sandbox that it cannot make, and
+// about volumes that it cannot mount.
 func (e *Env) warnings(ctx context.Context, pod *corev1.Pod) []string {
 	events, err := e.Client.CoreV1().Events(pod.Namespace).List(ctx, metav1.ListOptions{
-		FieldSelector: fields.Set{"involvedObject.uid": string(pod.UID), "reason": "FailedMount"}.AsSelector().String(),
+		FieldSelector: fields.OneTermEqualSelector("involvedObject.uid", string(pod.UID)).String(),
 	})
 	if err != nil {
 		return nil // they only explain
 	}
 	var words []string
 	for _, event := range events.Items {
-		if event.InvolvedObject.UID == pod.UID && event.Reason == "FailedMount" {
+		if event.InvolvedObject.UID == pod.UID && (event.Reason == "FailedMount" || event.Reason == "FailedCreatePodSandBox") {
 			words = append(words, event.Message)
 		}
 	}

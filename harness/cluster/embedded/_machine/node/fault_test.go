@@ -65,6 +65,27 @@ func TestMachinesFaultsAreNotThePods(t *testing.T) {
 	}
 }
 
+// TestPodsFaultsAreNotTheMachines has a pod ask for a sandbox and a volume that
+// no machine can make: a kubelet says so in an event.
+func TestPodsFaultsAreNotTheMachines(t *testing.T) {
+	its := &sandbox.StartError{Code: 128, Message: "setting the sysctl net.ipv4.tcp_rmem: invalid argument"}
+	for name, f := range map[string]*fakeSandboxes{
+		"FailedCreatePodSandBox": {started: func(*fakePod) error { return fmt.Errorf("starting the pod: %w", its) }},
+		"FailedMount":            {setVolume: func(*fakePod) error { return fmt.Errorf("making a volume: %w", its) }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newStage(t, f, labPod(func(p *corev1.Pod) {
+				p.Spec.Volumes = []corev1.Volume{{Name: "data", VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{}}}}
+			}))
+			event := <-s.events.Events
+			assert.Contains(t, event, name)
+			assert.Contains(t, event, its.Message)
+			time.Sleep(50 * time.Millisecond)
+			assert.True(t, waitsFor("ContainerCreating")(s.pod.status()))
+		})
+	}
+}
+
 // TestWhatKindCanIsNotThePods has a container ask for what this machine has not.
 func TestWhatKindCanIsNotThePods(t *testing.T) {
 	f := &fakeSandboxes{refuse: func(sandbox.ContainerSpec) error {

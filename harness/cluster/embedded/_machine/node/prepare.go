@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/netip"
 	"time"
@@ -68,8 +69,8 @@ const (
 )
 
 // persist does what the pod cannot be without, again until that succeeds. In
-// between the pod's containers wait for the node, and an event says why. It is
-// false if the pod has to leave first.
+// between an event says why, and the pod's containers wait for the node unless
+// the pod is at fault. It is false if the pod has to leave first.
 func (p *pod) persist(reason, words string, do func() error) bool {
 	for wait := retry; ; wait = min(2*wait, longestRetry) {
 		err := do()
@@ -78,7 +79,9 @@ func (p *pod) persist(reason, words string, do func() error) bool {
 			return true
 		}
 		p.record("", warning(reason, words+err.Error()))
-		p.lacks(err)
+		if its := (*sandbox.StartError)(nil); !errors.As(err, &its) { // a kubelet would fail too
+			p.lacks(err)
+		}
 		select {
 		case <-time.After(wait):
 		case <-p.running.Done():
