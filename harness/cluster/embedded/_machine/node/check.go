@@ -18,9 +18,9 @@ import (
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/health/grpc_health_v1"
 	corev1 "k8s.io/api/core/v1"
+	kubecontainer "k8s.io/kubernetes/pkg/kubelet/container"
 	"k8s.io/kubernetes/pkg/probe"
 	httpprobe "k8s.io/kubernetes/pkg/probe/http"
-	"k8s.io/kubernetes/third_party/forked/golang/expansion"
 
 	"rolecall.build/machine/sandbox"
 )
@@ -64,17 +64,7 @@ func (c *container) check(ctx context.Context, r *run, kind probeKind, spec *cor
 const probeOutput = 10 << 10
 
 func (c *container) checkExec(ctx context.Context, command []string, timeout time.Duration) (probe.Result, string, error) {
-	literal := map[string]string{}
-	for _, variable := range c.spec.Env {
-		if variable.ValueFrom == nil {
-			literal[variable.Name] = variable.Value
-		}
-	}
-	expanded := make([]string, len(command))
-	for i, word := range command {
-		expanded[i] = expansion.Expand(word, expansion.MappingFuncFor(literal))
-	}
-	output, code, err := c.output(ctx, expanded)
+	output, code, err := c.output(ctx, kubecontainer.ExpandContainerCommandOnlyStatic(command, c.spec.Env))
 	var cannot *sandbox.StartError
 	switch {
 	case errors.As(err, &cannot):

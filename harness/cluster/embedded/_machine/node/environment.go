@@ -13,6 +13,7 @@ import (
 	"k8s.io/kubernetes/pkg/api/v1/resource"
 	podshelper "k8s.io/kubernetes/pkg/apis/core/pods"
 	"k8s.io/kubernetes/pkg/fieldpath"
+	kubecontainer "k8s.io/kubernetes/pkg/kubelet/container"
 	"k8s.io/kubernetes/third_party/forked/golang/expansion"
 )
 
@@ -188,15 +189,8 @@ func assignments(image []string, own map[string]string, home, host string, tty b
 
 // commandLine is what a container runs: the pod's command and args, with
 // $(NAME) replaced, over the image's.
-func commandLine(c *corev1.Container, image imageConfig, variables map[string]string) []string {
-	lookup := expansion.MappingFuncFor(variables)
-	expand := func(words []string) (expanded []string) {
-		for _, word := range words {
-			expanded = append(expanded, expansion.Expand(word, lookup))
-		}
-		return expanded
-	}
-	command, args := expand(c.Command), expand(c.Args)
+func commandLine(c *corev1.Container, image imageConfig, variables []kubecontainer.EnvVar) []string {
+	command, args := kubecontainer.ExpandContainerCommandAndArgs(c, variables)
 	if len(command) == 0 {
 		command = image.Entrypoint
 		if len(args) == 0 {
@@ -204,4 +198,12 @@ func commandLine(c *corev1.Container, image imageConfig, variables map[string]st
 		}
 	}
 	return append(slices.Clone(command), args...)
+}
+
+// listed is a container's variables as a kubelet's functions take them.
+func listed(variables map[string]string) (list []kubecontainer.EnvVar) {
+	for name, value := range variables {
+		list = append(list, kubecontainer.EnvVar{Name: name, Value: value})
+	}
+	return list
 }

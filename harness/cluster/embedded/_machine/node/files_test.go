@@ -67,7 +67,7 @@ func TestEnvironment(t *testing.T) {
 	}, variables)
 	require.Equal(t, []string{"a", "b"}, commandLine(&corev1.Container{Args: []string{"b"}}, imageConfig{Entrypoint: []string{"a"}, Cmd: []string{"c"}}, nil))
 	require.Equal(t, []string{"a", "c"}, commandLine(&corev1.Container{}, imageConfig{Entrypoint: []string{"a"}, Cmd: []string{"c"}}, nil))
-	require.Equal(t, []string{"world"}, commandLine(&corev1.Container{Command: []string{"$(NAME)"}}, imageConfig{Cmd: []string{"c"}}, variables))
+	require.Equal(t, []string{"world"}, commandLine(&corev1.Container{Command: []string{"$(NAME)"}}, imageConfig{Cmd: []string{"c"}}, listed(variables)))
 }
 
 func TestCapabilities(t *testing.T) {

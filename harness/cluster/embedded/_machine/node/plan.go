@@ -141,11 +141,11 @@ func (c *container) configure(ctx context.Context, found *image) (*plan, error) 
 	if err != nil {
 		return nil, err
 	}
-	mounts, err := mountsOf(pod, c.spec, variables)
+	mounts, err := mountsOf(pod, c.spec, listed(variables))
 	if err != nil {
 		return nil, err
 	}
-	args := commandLine(c.spec, found.config, variables)
+	args := commandLine(c.spec, found.config, listed(variables))
 	if len(args) == 0 {
 		return nil, errors.New("no command specified")
 	}

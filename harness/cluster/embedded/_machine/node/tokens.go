@@ -1,11 +1,10 @@
 package node
 
 import (
-	"io/fs"
-
 	authenticationv1 "k8s.io/api/authentication/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
+	volumeutil "k8s.io/kubernetes/pkg/volume/util"
 
 	"rolecall.build/machine/sandbox"
 )
@@ -19,7 +18,7 @@ type tokens interface {
 
 // token is the pod's own token. Where all containers run as one user it is
 // readable by that one only.
-func (v volumes) token(source *corev1.ServiceAccountTokenProjection, usual fs.FileMode) (map[string]sandbox.File, error) {
+func (v volumes) token(source *corev1.ServiceAccountTokenProjection, usual usual) (map[string]sandbox.File, error) {
 	var audiences []string
 	if source.Audience != "" {
 		audiences = []string{source.Audience}
@@ -34,13 +33,12 @@ func (v volumes) token(source *corev1.ServiceAccountTokenProjection, usual fs.Fi
 	if err != nil {
 		return nil, err
 	}
-	file := sandbox.File{Data: []byte(answer.Status.Token), Mode: usual}
-	user := volumeUser(v.pod)
-	if user != nil {
-		file.User = *user
+	file := volumeutil.FileProjection{Data: []byte(answer.Status.Token), Mode: *usual.mode, FsUser: volumeUser(v.pod)}
+	if own := volumeutil.ResolvesFsUser(usual.user, source.User); own != nil {
+		file.FsUser = own
 	}
-	if whole := v.pod.Spec.SecurityContext; user != nil || whole != nil && whole.FSGroup != nil {
+	if whole := v.pod.Spec.SecurityContext; file.FsUser != nil || whole != nil && whole.FSGroup != nil {
 		file.Mode = 0o600
 	}
-	return map[string]sandbox.File{source.Path: file}, nil
+	return files(map[string]volumeutil.FileProjection{source.Path: file}, nil)
 }

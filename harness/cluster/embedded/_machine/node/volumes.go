@@ -11,7 +11,13 @@ import (
 	"sync"
 
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/kubernetes/third_party/forked/golang/expansion"
+	kubecontainer "k8s.io/kubernetes/pkg/kubelet/container"
+	"k8s.io/kubernetes/pkg/volume"
+	"k8s.io/kubernetes/pkg/volume/configmap"
+	"k8s.io/kubernetes/pkg/volume/downwardapi"
+	"k8s.io/kubernetes/pkg/volume/secret"
+	volumeutil "k8s.io/kubernetes/pkg/volume/util"
+	"k8s.io/utils/ptr"
 
 	"rolecall.build/machine/sandbox"
 )
@@ -31,11 +37,14 @@ func (v volumes) content(ctx context.Context, volume *corev1.Volume) (sandbox.Vo
 	case volume.EmptyDir != nil:
 		content.SizeLimit = sizeOf(volume.EmptyDir)
 	case volume.ConfigMap != nil:
-		content.Files, err = v.configMap(ctx, volume.ConfigMap.Name, volume.ConfigMap.Items, mode(volume.ConfigMap.DefaultMode), volume.ConfigMap.Optional)
+		source := volume.ConfigMap
+		content.Files, err = v.configMap(ctx, source.Name, source.Items, usual{source.DefaultMode, source.DefaultUser}, source.Optional)
 	case volume.Secret != nil:
-		content.Files, err = v.secret(ctx, volume.Secret.SecretName, volume.Secret.Items, mode(volume.Secret.DefaultMode), volume.Secret.Optional)
+		source := volume.Secret
+		content.Files, err = v.secret(ctx, source.SecretName, source.Items, usual{source.DefaultMode, source.DefaultUser}, source.Optional)
 	case volume.DownwardAPI != nil:
-		content.Files, err = v.downward(volume.DownwardAPI.Items, mode(volume.DownwardAPI.DefaultMode))
+		source := volume.DownwardAPI
+		content.Files, err = v.downward(source.Items, usual{source.DefaultMode, source.DefaultUser})
 	case volume.Projected != nil:
 		content.Files, err = v.projected(ctx, volume.Projected)
 	}
@@ -52,85 +61,58 @@ func (v volumes) content(ctx context.Context, volume *corev1.Volume) (sandbox.Vo
 	return content, nil
 }
 
-func mode(given *int32) fs.FileMode {
-	if given == nil {
-		return 0o644
-	}
-	return fs.FileMode(*given)
+// usual is whose a volume's files are and what may be done with them, unless an
+// item says otherwise.
+type usual struct {
+	mode *int32
+	user *int64
 }
 
-func (v volumes) configMap(ctx context.Context, name string, items []corev1.KeyToPath, mode fs.FileMode, optional *bool) (map[string]sandbox.File, error) {
-	data := map[string][]byte{}
+func (v volumes) configMap(ctx context.Context, name string, items []corev1.KeyToPath, usual usual, optional *bool) (map[string]sandbox.File, error) {
 	object, err := v.objects.ConfigMap(ctx, v.pod.Namespace, name)
 	if err := unlessOptional(err, optional); err != nil {
 		return nil, err
 	}
-	if err == nil {
-		maps.Copy(data, object.BinaryData)
-		for key, value := range object.Data {
-			data[key] = []byte(value)
-		}
+	if err != nil {
+		object = &corev1.ConfigMap{}
 	}
-	return chosen(data, items, mode, optional, "configmap references non-existent config key: %s")
+	return files(configmap.MakePayload(items, object, usual.mode, usual.user, ptr.Deref(optional, false)))
 }
 
-func (v volumes) secret(ctx context.Context, name string, items []corev1.KeyToPath, mode fs.FileMode, optional *bool) (map[string]sandbox.File, error) {
-	data := map[string][]byte{}
+func (v volumes) secret(ctx context.Context, name string, items []corev1.KeyToPath, usual usual, optional *bool) (map[string]sandbox.File, error) {
 	object, err := v.objects.Secret(ctx, v.pod.Namespace, name)
 	if err := unlessOptional(err, optional); err != nil {
 		return nil, err
 	}
-	if err == nil {
-		data = object.Data
+	if err != nil {
+		object = &corev1.Secret{}
 	}
-	return chosen(data, items, mode, optional, "references non-existent secret key: %s")
+	return files(secret.MakePayload(items, object, usual.mode, usual.user, ptr.Deref(optional, false)))
 }
 
-// chosen are the keys that a volume lists, or all of them.
-func chosen(data map[string][]byte, items []corev1.KeyToPath, mode fs.FileMode, optional *bool, missing string) (map[string]sandbox.File, error) {
-	files := map[string]sandbox.File{}
-	if len(items) == 0 {
-		for key, value := range data {
-			files[key] = sandbox.File{Data: value, Mode: mode}
-		}
-		return files, nil
-	}
-	for _, item := range items {
-		value, found := data[item.Key]
-		switch {
-		case !found && optional != nil && *optional:
-			continue
-		case !found:
-			return nil, fmt.Errorf(missing, item.Key)
-		}
-		files[item.Path] = sandbox.File{Data: value, Mode: itemMode(item.Mode, mode)}
-	}
-	return files, nil
+func (v volumes) downward(items []corev1.DownwardAPIVolumeFile, usual usual) (map[string]sandbox.File, error) {
+	return files(downwardapi.CollectData(items, v.pod, allocatable{of: v.allocated}, usual.mode, usual.user))
 }
 
-func itemMode(own *int32, usual fs.FileMode) fs.FileMode {
-	if own != nil {
-		return fs.FileMode(*own)
-	}
-	return usual
+// allocatable is all that the downward API asks of a kubelet's volume host.
+type allocatable struct {
+	volume.VolumeHost
+	of corev1.ResourceList
 }
 
-func (v volumes) downward(items []corev1.DownwardAPIVolumeFile, mode fs.FileMode) (map[string]sandbox.File, error) {
-	files := map[string]sandbox.File{}
-	var failed []error
-	for _, item := range items {
-		var value string
-		var err error
-		switch {
-		case item.FieldRef != nil:
-			value, err = v.field(item.FieldRef)
-		case item.ResourceFieldRef != nil:
-			value, err = v.resource(item.ResourceFieldRef, &corev1.Container{})
-		}
-		failed = append(failed, err)
-		files[item.Path] = sandbox.File{Data: []byte(value), Mode: itemMode(item.Mode, mode)}
+// GetNodeAllocatable returns what a limit is that is not set.
+func (a allocatable) GetNodeAllocatable() (corev1.ResourceList, error) { return a.of, nil }
+
+// files hands a kubelet's files on to the sandbox.
+func files(payload map[string]volumeutil.FileProjection, err error) (map[string]sandbox.File, error) {
+	if err != nil {
+		return nil, err
 	}
-	return files, errors.Join(failed...)
+	all := map[string]sandbox.File{}
+	for name, file := range payload {
+		all[name] = sandbox.File{Data: file.Data, Mode: fs.FileMode(file.Mode), User: ptr.Deref(file.FsUser, 0)}
+	}
+	return all, nil
 }
 
 // projected asks for all its sources at the same time. A later one wins over an
@@ -138,7 +120,7 @@ func (v volumes) downward(items []corev1.DownwardAPIVolumeFile, mode fs.FileMode
 func (v volumes) projected(ctx context.Context, volume *corev1.ProjectedVolumeSource) (map[string]sandbox.File, error) {
 	files := make([]map[string]sandbox.File, len(volume.Sources))
 	failed := make([]error, len(volume.Sources))
-	usual := mode(volume.DefaultMode)
+	usual := usual{volume.DefaultMode, volume.DefaultUser}
 	var asked sync.WaitGroup
 	for i, source := range volume.Sources {
 		asked.Go(func() {
@@ -164,7 +146,7 @@ func (v volumes) projected(ctx context.Context, volume *corev1.ProjectedVolumeSo
 
 // mountsOf are a container's mounts of its pod's volumes: read-only, as a
 // kubelet makes them, unless they are emptyDirs.
-func mountsOf(pod *corev1.Pod, c *corev1.Container, variables map[string]string) ([]sandbox.Mount, error) {
+func mountsOf(pod *corev1.Pod, c *corev1.Container, variables []kubecontainer.EnvVar) ([]sandbox.Mount, error) {
 	writable := map[string]bool{}
 	for _, volume := range pod.Spec.Volumes {
 		writable[volume.Name] = volume.EmptyDir != nil
@@ -173,7 +155,10 @@ func mountsOf(pod *corev1.Pod, c *corev1.Container, variables map[string]string)
 	for _, m := range c.VolumeMounts {
 		below := m.SubPath
 		if m.SubPathExpr != "" {
-			below = expansion.Expand(m.SubPathExpr, func(name string) string { return variables[name] })
+			var err error
+			if below, err = kubecontainer.ExpandContainerVolumeMounts(m, variables); err != nil {
+				return nil, err
+			}
 		}
 		if path.IsAbs(below) || strings.HasPrefix(path.Clean(below), "..") {
 			return nil, fmt.Errorf("failed to prepare subPath for volumeMount %q of container %q", m.Name, c.Name)
