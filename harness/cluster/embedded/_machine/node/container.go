@@ -8,8 +8,10 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/util/flowcontrol"
 	podutil "k8s.io/kubernetes/pkg/api/v1/pod"
 	"k8s.io/kubernetes/pkg/kubelet/util/format"
+	"k8s.io/utils/clock"
 )
 
 // role is what a container is in its pod.
@@ -31,8 +33,10 @@ type container struct {
 
 	begun chan struct{} // closed when it has started for the first time
 	once  bool          // begun is closed
-	back  backOff
+	back  *flowcontrol.Backoff
 	tried bool // to be created; another time is a restart
+
+	redefined chan struct{} // holds a token when the pod's object names another image
 
 	// —
 	id       string
@@ -44,10 +48,11 @@ type container struct {
 	rights   *rights
 	run      *run
 	image    *image
+	wanted   string // the image that the pod's object names
 }
 
 func newContainer(p *pod, spec *corev1.Container, as role) *container {
-	c := &container{pod: p, spec: spec, role: as, begun: make(chan struct{})}
+	c := &container{pod: p, spec: spec, role: as, begun: make(chan struct{}), redefined: make(chan struct{}, 1), wanted: spec.Image, back: newBackOff(clock.RealClock{})}
 	c.state = c.waitsFirst()
 	return c
 }
@@ -68,15 +73,25 @@ func waiting(reason, message string) corev1.ContainerState {
 // ctx is done. Then what still runs of it is the pod's to stop.
 func (c *container) live(ctx context.Context) {
 	for ctx.Err() == nil {
+		select {
+		case <-c.redefined: // the plan is made from the newest
+		default:
+		}
 		plan := c.plan(ctx)
 		if plan == nil {
 			return
 		}
 		ended := c.runOnce(ctx, plan)
-		if ended == nil || ctx.Err() != nil || !c.restartable(ended.ExitCode) {
+		switch {
+		case ended == nil, ctx.Err() != nil:
 			return
+		case c.replaced(plan):
+			c.back.Reset(backOffID)
+		case !c.restartable(ended.ExitCode):
+			return
+		default:
+			c.holdBack(ctx, ended)
 		}
-		c.holdBack(ctx, ended)
 	}
 }
 
@@ -147,10 +162,10 @@ const noticed = 500 * time.Millisecond
 
 // holdBack waits as a kubelet does before a container is started again.
 func (c *container) holdBack(ctx context.Context, ended *corev1.ContainerStateTerminated) {
-	wait, delay := c.back.after(ended.FinishedAt.Time, time.Now())
-	if wait == 0 {
-		wait = noticed
-	} else {
+	wait, finished := noticed, ended.FinishedAt.Time
+	if c.back.IsInBackOffSince(backOffID, finished) {
+		delay := c.back.Get(backOffID)
+		wait = delay - time.Since(finished)
 		name := format.Pod(c.pod.object())
 		c.record(warning("BackOff", "Back-off restarting failed container "+c.spec.Name+" in pod "+name))
 		c.pod.change(func() {
@@ -160,8 +175,26 @@ func (c *container) holdBack(ctx context.Context, ended *corev1.ContainerStateTe
 	}
 	select {
 	case <-time.After(wait):
+		c.back.Next(backOffID, finished)
+	case <-c.redefined:
+		c.back.Reset(backOffID)
 	case <-ctx.Done():
 	}
+}
+
+const (
+	firstBackOff = 10 * time.Second
+	maxBackOff   = 5 * time.Minute
+	backOffID    = "" // each container has a back-off of its own
+)
+
+// newBackOff is the kubelet's: the first restart is at once, then 10 s after
+// the end, doubling up to 5 min. A container that ran for ten minutes starts
+// over.
+func newBackOff(time clock.Clock) *flowcontrol.Backoff {
+	back := flowcontrol.NewBackOff(firstBackOff, maxBackOff)
+	back.Clock = time
+	return back
 }
 
 // succeeded reports whether an init container has done its work.

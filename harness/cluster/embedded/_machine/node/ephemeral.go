@@ -27,6 +27,12 @@ func (p *pod) addEphemeral() {
 			message := fmt.Sprintf("this node cannot show an ephemeral container the processes of %s (targetContainerName)%s", added.TargetContainerName, kindCan)
 			c.record(warning("NotSupported", message))
 		}
+		if what := beyond(&spec); what != "" {
+			message := "this node cannot give a pod " + what + kindCan
+			c.record(warning("NotSupported", message))
+			c.waits(cannotCreate, message)
+			continue
+		}
 		p.start(c)
 	}
 }

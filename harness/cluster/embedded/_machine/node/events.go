@@ -1,11 +1,10 @@
 package node
 
 import (
-	"fmt"
-
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/tools/reference"
+	kubecontainer "k8s.io/kubernetes/pkg/kubelet/container"
 )
 
 // event is one that a kubelet would record.
@@ -29,6 +28,9 @@ func (p *pod) record(fieldPath string, events ...event) {
 
 // record writes an event of this container.
 func (c *container) record(events ...event) {
-	field := map[role]string{app: "containers", initial: "initContainers", sidecar: "initContainers", ephemeral: "ephemeralContainers"}[c.role]
-	c.pod.record(fmt.Sprintf("spec.%s{%s}", field, c.spec.Name), events...)
+	ref, err := kubecontainer.GenerateContainerRef(c.pod.object(), c.spec)
+	if err != nil {
+		return // as above
+	}
+	c.pod.record(ref.FieldPath, events...)
 }

@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -39,6 +40,7 @@ type fakeSandboxes struct {
 
 	mu      sync.Mutex
 	runs    []sandbox.ContainerSpec
+	execs   []string
 	volumes map[string]sandbox.Volume
 	message string
 	pod     sandbox.PodSpec
@@ -122,7 +124,10 @@ func (p *fakePod) run(_ context.Context, spec sandbox.ContainerSpec) (process, e
 	return started, nil
 }
 
-func (p *fakePod) exec(context.Context, string, sandbox.ExecSpec) (process, error) {
+func (p *fakePod) exec(_ context.Context, _ string, spec sandbox.ExecSpec) (process, error) {
+	p.f.mu.Lock()
+	p.f.execs = append(p.f.execs, strings.Join(spec.Args, " "))
+	p.f.mu.Unlock()
 	started := &fakeProcess{done: make(chan struct{})}
 	close(started.done)
 	return started, nil
@@ -194,6 +199,7 @@ func newStage(t *testing.T, f *fakeSandboxes, api *corev1.Pod, objects ...*corev
 		tokens: fakeTokens{}, services: factory.Core().V1().Services().Lister(),
 		addresses: newAddresses(), refresh: newRefresh(), dns: newNameServer(factory), capacity: capacity(),
 	}
+	n.resolver = newResolver(events, n.config.DNSIP)
 	n.objects = newObjects(client, n.objectChanged)
 	n.provider = &provider{node: n, api: factory.Core().V1().Pods().Lister(), pods: map[types.NamespacedName]*pod{}}
 	p := newPod(n, api)

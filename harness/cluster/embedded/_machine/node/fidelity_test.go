@@ -1,14 +1,19 @@
 package node
 
 import (
+	"strings"
+	"syscall"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	utilfeature "k8s.io/apiserver/pkg/util/feature"
 	"k8s.io/client-go/kubernetes/fake"
 	featuregatetesting "k8s.io/component-base/featuregate/testing"
+	podutil "k8s.io/kubernetes/pkg/api/v1/pod"
 	"k8s.io/kubernetes/pkg/features"
 
 	"rolecall.build/machine/sandbox"
@@ -41,5 +46,163 @@ func TestVolumeUsers(t *testing.T) {
 		require.Equal(t, map[string]sandbox.File{
 			"a": {Data: []byte("x"), Mode: 0o600, User: users[0]}, "b": {Data: []byte("x"), Mode: 0o640, User: users[1]},
 		}, content.Files)
+	}
+}
+
+// TestReplacedImage gives a running pod that is never restarted another image,
+// as kubectl set image does, then one that is not there.
+func TestReplacedImage(t *testing.T) {
+	f := &fakeSandboxes{program: sleeps}
+	s := newStage(t, f, labPod(never))
+	s.node.images["labs.local/other:1"] = &image{ref: "labs.local/other:1", id: "sha256:2", config: imageConfig{Env: []string{"PATH=/bin"}}}
+	s.until(t, "ready", ready)
+	replace := func(image string) {
+		changed := s.pod.object().DeepCopy()
+		changed.Spec.Containers[0].Image = image
+		s.node.provider.update(s.pod, changed)
+	}
+	replace("labs.local/other:1")
+	status := s.until(t, "ready again", func(status corev1.PodStatus) bool {
+		return ready(status) && status.ContainerStatuses[0].RestartCount == 1
+	})
+	require.Equal(t, "labs.local/other:1", status.ContainerStatuses[0].Image)
+	require.Equal(t, "sha256:2", status.ContainerStatuses[0].ImageID)
+	require.Equal(t, int32(143), status.ContainerStatuses[0].LastTerminationState.Terminated.ExitCode)
+	require.Contains(t, s.told(t, "Killing"), "Container shell definition changed, will be restarted")
+
+	replace("labs.local/nosuch:1")
+	status = s.until(t, "ImagePullBackOff", waitsFor("ImagePullBackOff"))
+	require.Contains(t, status.ContainerStatuses[0].State.Waiting.Message, "labs.local/nosuch:1")
+	replace(labImage)
+	s.until(t, "ready with the first image", func(status corev1.PodStatus) bool {
+		return ready(status) && status.ContainerStatuses[0].RestartCount == 2
+	})
+}
+
+// TestResize asks for more memory of a pod that runs, and takes it back.
+func TestResize(t *testing.T) {
+	s := newStage(t, &fakeSandboxes{program: sleeps}, labPod())
+	s.until(t, "ready", ready)
+	resize := func(resources corev1.ResourceRequirements) {
+		changed := s.pod.object().DeepCopy()
+		changed.Spec.Containers[0].Resources = resources
+		s.node.provider.update(s.pod, changed)
+	}
+	pending := func(s corev1.PodStatus) *corev1.PodCondition {
+		_, condition := podutil.GetPodCondition(&s, corev1.PodResizePending)
+		return condition
+	}
+	require.Nil(t, pending(s.pod.status()))
+	resize(corev1.ResourceRequirements{Limits: corev1.ResourceList{corev1.ResourceMemory: resource.MustParse("64Mi")}})
+	condition := pending(s.pod.status())
+	require.NotNil(t, condition)
+	require.Equal(t, corev1.PodReasonInfeasible, condition.Reason)
+	require.Contains(t, condition.Message, "CLUSTER=kind can")
+	require.Contains(t, s.told(t, "NotSupported"), "cannot resize")
+	require.Nil(t, s.pod.status().ContainerStatuses[0].Resources, "what it has did not change")
+	resize(corev1.ResourceRequirements{})
+	require.Nil(t, pending(s.pod.status()))
+}
+
+// TestEphemeralContainersAreRefusedToo adds one with more rights to a pod.
+func TestEphemeralContainersAreRefusedToo(t *testing.T) {
+	f := &fakeSandboxes{program: sleeps}
+	s := newStage(t, f, labPod())
+	s.until(t, "ready", ready)
+	for name, context := range map[string]*corev1.SecurityContext{
+		"privileged": {Privileged: new(true)},
+		"profile":    {SeccompProfile: &corev1.SeccompProfile{Type: corev1.SeccompProfileTypeLocalhost}},
+		"armor":      {AppArmorProfile: &corev1.AppArmorProfile{Type: corev1.AppArmorProfileTypeLocalhost}},
+	} {
+		changed := s.pod.object().DeepCopy()
+		changed.Spec.EphemeralContainers = append(changed.Spec.EphemeralContainers, corev1.EphemeralContainer{
+			EphemeralContainerCommon: corev1.EphemeralContainerCommon{Name: name, Image: labImage, SecurityContext: context},
+		})
+		s.node.provider.update(s.pod, changed)
+		require.Contains(t, s.told(t, "NotSupported"), "container "+name)
+	}
+	status := s.pod.status()
+	require.True(t, ready(status))
+	require.Len(t, status.EphemeralContainerStatuses, 3)
+	for _, c := range status.EphemeralContainerStatuses {
+		require.Equal(t, cannotCreate, c.State.Waiting.Reason)
+		require.Contains(t, c.State.Waiting.Message, "CLUSTER=kind can")
+	}
+	require.Len(t, f.runs, 1)
+}
+
+// TestProbesOfALeavingPod counts the probes of a container that takes its time
+// to end: only readiness still counts.
+func TestProbesOfALeavingPod(t *testing.T) {
+	f := &fakeSandboxes{program: func(_ sandbox.ContainerSpec, signals <-chan syscall.Signal) sandbox.Exit {
+		<-signals
+		time.Sleep(1500 * time.Millisecond)
+		return sandbox.Exit{}
+	}}
+	probe := func(name string) *corev1.Probe {
+		return &corev1.Probe{ProbeHandler: corev1.ProbeHandler{Exec: &corev1.ExecAction{Command: []string{name}}}, PeriodSeconds: 1, SuccessThreshold: 1, FailureThreshold: 1}
+	}
+	s := newStage(t, f, labPod(func(p *corev1.Pod) {
+		p.Spec.Containers[0].LivenessProbe, p.Spec.Containers[0].ReadinessProbe = probe("liveness"), probe("readiness")
+	}))
+	s.until(t, "ready", ready)
+	s.pod.depart(10 * time.Second)
+	f.mu.Lock()
+	f.execs = nil
+	f.mu.Unlock()
+	<-s.pod.stopped
+	require.Contains(t, f.execs, "readiness")
+	require.NotContains(t, f.execs, "liveness")
+}
+
+func TestRecursiveReadOnly(t *testing.T) {
+	s := newStage(t, &fakeSandboxes{program: sleeps}, labPod(func(p *corev1.Pod) {
+		p.Spec.Volumes = []corev1.Volume{{Name: "data", VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{}}}}
+		p.Spec.Containers[0].VolumeMounts = []corev1.VolumeMount{
+			{Name: "data", MountPath: "/a", ReadOnly: true, RecursiveReadOnly: new(corev1.RecursiveReadOnlyEnabled)},
+			{Name: "data", MountPath: "/b", ReadOnly: true, RecursiveReadOnly: new(corev1.RecursiveReadOnlyIfPossible)},
+			{Name: "data", MountPath: "/c", ReadOnly: true},
+		}
+	}))
+	mounts := s.until(t, "ready", ready).ContainerStatuses[0].VolumeMounts
+	require.Equal(t, corev1.RecursiveReadOnlyEnabled, *mounts[0].RecursiveReadOnly)
+	require.Equal(t, corev1.RecursiveReadOnlyEnabled, *mounts[1].RecursiveReadOnly)
+	require.Equal(t, corev1.RecursiveReadOnlyDisabled, *mounts[2].RecursiveReadOnly)
+}
+
+// TestHintsThatAKubeletIgnoresToo gives a pod what changes nothing on a node
+// without SELinux, with the image there.
+func TestHintsThatAKubeletIgnoresToo(t *testing.T) {
+	s := newStage(t, &fakeSandboxes{program: sleeps}, labPod(func(p *corev1.Pod) {
+		p.Spec.SecurityContext = &corev1.PodSecurityContext{
+			SELinuxOptions:  &corev1.SELinuxOptions{Level: "s0:c1"},
+			AppArmorProfile: &corev1.AppArmorProfile{Type: corev1.AppArmorProfileTypeUnconfined},
+		}
+		p.Spec.ImagePullSecrets = []corev1.LocalObjectReference{{Name: "nosuch"}}
+	}))
+	s.until(t, "ready", ready)
+}
+
+func TestSafeSysctls(t *testing.T) {
+	for name, safe := range map[string]bool{"net.ipv4.tcp_slow_start_after_idle": true, "net.ipv4.ip_unprivileged_port_start": true, "kernel.msgmax": false} {
+		r := refused(labPod(func(p *corev1.Pod) {
+			p.Spec.SecurityContext = &corev1.PodSecurityContext{Sysctls: []corev1.Sysctl{{Name: name, Value: "0"}}}
+		}))
+		require.Equal(t, safe, r == nil, name)
+	}
+}
+
+// told waits for an event with this reason and returns it.
+func (s *stage) told(t *testing.T, reason string) string {
+	t.Helper()
+	for timeout := time.After(5 * time.Second); ; {
+		select {
+		case event := <-s.events.Events:
+			if strings.Contains(event, " "+reason+" ") {
+				return event
+			}
+		case <-timeout:
+			t.Fatalf("no event %s", reason)
+		}
 	}
 }

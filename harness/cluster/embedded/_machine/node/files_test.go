@@ -6,6 +6,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/client-go/tools/record"
+	clocktesting "k8s.io/utils/clock/testing"
 
 	"net/netip"
 )
@@ -23,33 +25,46 @@ func TestHostsFile(t *testing.T) {
 }
 
 func TestResolvConf(t *testing.T) {
-	dns := netip.MustParseAddr("10.96.0.10")
+	events := record.NewFakeRecorder(10)
+	resolver := newResolver(events, netip.MustParseAddr("10.96.0.10"))
+	written := func(pod *corev1.Pod) string {
+		file, err := resolvConf(t.Context(), resolver, pod)
+		require.NoError(t, err)
+		return string(file)
+	}
 	require.Equal(t, "search default.svc.cluster.local svc.cluster.local cluster.local\nnameserver 10.96.0.10\noptions ndots:5\n",
-		string(resolvConf(labPod(), dns)))
+		written(labPod()))
 	none := labPod(func(p *corev1.Pod) {
 		p.Spec.DNSPolicy = corev1.DNSNone
 		p.Spec.DNSConfig = &corev1.PodDNSConfig{Nameservers: []string{"127.0.0.1"}}
 	})
-	require.Equal(t, "nameserver 127.0.0.1\n", string(resolvConf(none, dns)))
+	require.Equal(t, "nameserver 127.0.0.1\n", written(none))
 	more := labPod(func(p *corev1.Pod) {
 		p.Spec.DNSConfig = &corev1.PodDNSConfig{Searches: []string{"example.com"}, Options: []corev1.PodDNSConfigOption{{Name: "ndots", Value: new("2")}}}
 	})
 	require.Equal(t, "search default.svc.cluster.local svc.cluster.local cluster.local example.com\nnameserver 10.96.0.10\noptions ndots:2\n",
-		string(resolvConf(more, dns)))
-	require.Empty(t, resolvConf(labPod(func(p *corev1.Pod) { p.Spec.DNSPolicy = corev1.DNSDefault }), dns))
+		written(more))
+	require.Equal(t, "search .\nnameserver 127.0.0.1\n", written(labPod(func(p *corev1.Pod) { p.Spec.DNSPolicy = corev1.DNSDefault })), "as of a kubelet whose node has no name servers")
+	written(labPod(func(p *corev1.Pod) {
+		p.Spec.DNSPolicy = corev1.DNSNone
+		p.Spec.DNSConfig = &corev1.PodDNSConfig{Nameservers: []string{"127.0.0.1", "127.0.0.2", "127.0.0.3", "127.0.0.4"}}
+	}))
+	require.Contains(t, <-events.Events, "DNSConfigForming")
 }
 
 func TestBackOff(t *testing.T) {
-	var b backOff
-	now := time.Unix(1000, 0)
+	now := clocktesting.NewFakeClock(time.Unix(1000, 0))
+	b := newBackOff(now)
 	for _, delay := range []time.Duration{0, 10, 20, 40, 80, 160, 300, 300} {
-		wait, told := b.after(now, now)
-		require.Equal(t, delay*time.Second, wait)
-		require.Equal(t, delay*time.Second, told)
-		now = now.Add(wait)
+		ended := now.Now()
+		require.Equal(t, delay > 0, b.IsInBackOffSince(backOffID, ended))
+		require.Equal(t, delay*time.Second, b.Get(backOffID))
+		now.Step(delay * time.Second)
+		require.False(t, b.IsInBackOffSince(backOffID, ended))
+		b.Next(backOffID, ended)
 	}
-	wait, _ := b.after(now.Add(11*time.Minute), now.Add(11*time.Minute))
-	require.Zero(t, wait, "a container that ran for long starts over")
+	now.Step(11 * time.Minute)
+	require.False(t, b.IsInBackOffSince(backOffID, now.Now()), "a container that ran for long starts over")
 }
 
 func TestEnvironment(t *testing.T) {

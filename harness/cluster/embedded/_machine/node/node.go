@@ -21,6 +21,7 @@ import (
 	"k8s.io/client-go/tools/record"
 	"k8s.io/client-go/util/workqueue"
 	"k8s.io/klog/v2"
+	"k8s.io/kubernetes/pkg/kubelet/network/dns"
 	"k8s.io/kubernetes/pkg/kubelet/token"
 )
 
@@ -30,7 +31,7 @@ type node struct {
 	running context.Context
 
 	client    kubernetes.Interface
-	recorder  record.EventRecorder
+	recorder  record.EventRecorderLogger
 	images    images
 	sandboxes sandboxes
 	objects   *objects
@@ -39,6 +40,7 @@ type node struct {
 	addresses *addresses
 	refresh   *refresh
 	dns       *nameServer
+	resolver  *dns.Configurer
 	capacity  corev1.ResourceList
 	provider  *provider
 }
@@ -101,6 +103,7 @@ func runWith(ctx context.Context, config Config, held images, r sandboxes) error
 		addresses: newAddresses(), refresh: newRefresh(), dns: newNameServer(wide),
 		capacity: capacity(),
 	}
+	n.resolver = newResolver(n.recorder, config.DNSIP)
 	n.objects = newObjects(client, n.objectChanged)
 	n.provider = &provider{node: n, api: pods.Core().V1().Pods().Lister(), pods: map[types.NamespacedName]*pod{}}
 	return n.serve(pods, wide)

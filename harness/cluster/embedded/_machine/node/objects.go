@@ -13,6 +13,7 @@ import (
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	coreinformers "k8s.io/client-go/informers/core/v1"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/tools/cache"
 )
@@ -111,22 +112,20 @@ func (o *objects) use(key objectKey) (release func()) {
 }
 
 func (o *objects) watch(key objectKey) *watched {
-	var kind runtime.Object = &corev1.ConfigMap{}
+	inform := coreinformers.NewFilteredConfigMapInformer
 	if key.resource == "secrets" {
-		kind = &corev1.Secret{}
+		inform = coreinformers.NewFilteredSecretInformer
 	}
-	only := fields.OneTermEqualSelector("metadata.name", key.name)
-	tell := func() { o.changed(key) }
-	store, controller := cache.NewInformerWithOptions(cache.InformerOptions{
-		ListerWatcher: cache.NewListWatchFromClient(o.client.CoreV1().RESTClient(), key.resource, key.namespace, only),
-		ObjectType:    kind,
-		Handler: cache.ResourceEventHandlerFuncs{
-			AddFunc:    func(any) { tell() },
-			UpdateFunc: func(any, any) { tell() },
-			DeleteFunc: func(any) { tell() },
-		},
+	informer := inform(o.client, key.namespace, 0, cache.Indexers{}, func(options *metav1.ListOptions) {
+		options.FieldSelector = fields.OneTermEqualSelector("metadata.name", key.name).String()
 	})
-	w := &watched{store: store, synced: controller.HasSynced, stop: make(chan struct{})}
-	go controller.Run(w.stop)
+	tell := func() { o.changed(key) }
+	_, _ = informer.AddEventHandler(cache.ResourceEventHandlerFuncs{ // it fails for an informer that has stopped
+		AddFunc:    func(any) { tell() },
+		UpdateFunc: func(any, any) { tell() },
+		DeleteFunc: func(any) { tell() },
+	})
+	w := &watched{store: informer.GetStore(), synced: informer.HasSynced, stop: make(chan struct{})}
+	go informer.Run(w.stop)
 	return w
 }

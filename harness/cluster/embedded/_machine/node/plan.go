@@ -13,6 +13,7 @@ import (
 // plan is a container that can be created.
 type plan struct {
 	image  *image
+	asked  string // the image, as the pod names it
 	rights rights
 	spec   sandbox.ContainerSpec
 }
@@ -27,7 +28,7 @@ const (
 // plan finds all that the container needs. While something is missing the
 // container waits and says for what. It is nil when ctx is done.
 func (c *container) plan(ctx context.Context) *plan {
-	found := c.findImage(ctx)
+	found, asked := c.findImage(ctx)
 	if found == nil {
 		return nil
 	}
@@ -36,6 +37,7 @@ func (c *container) plan(ctx context.Context) *plan {
 	for {
 		planned, err := c.configure(ctx, found)
 		if err == nil {
+			planned.asked = asked
 			return planned
 		}
 		if told != err.Error() || time.Since(at) > eventAgain {
@@ -53,13 +55,14 @@ func (c *container) plan(ctx context.Context) *plan {
 
 // findImage waits, as long as it takes, for an image that the node does not
 // have: an update of the pod may name another.
-func (c *container) findImage(ctx context.Context) *image {
+func (c *container) findImage(ctx context.Context) (found *image, asked string) {
 	delay := pullShown
 	for {
-		found, events, err := c.pod.node.images.find(c.spec)
+		definition := c.definition()
+		held, events, err := c.pod.node.images.find(&definition)
 		c.record(events...)
 		if err == nil {
-			return found
+			return held, definition.Image
 		}
 		var missing *pull
 		errors.As(err, &missing)
@@ -67,15 +70,19 @@ func (c *container) findImage(ctx context.Context) *image {
 		c.waits(missing.reason, missing.message)
 		if missing.reason == "ErrImagePull" {
 			if !c.idle(ctx, delay) {
-				return nil
+				return nil, ""
 			}
-			again := missing.again(c.spec.Image)
+			again := missing.again(definition.Image)
 			c.record(again.events...)
 			c.waits(again.reason, again.message)
 		}
 		delay = min(max(2*delay, firstBackOff), maxBackOff)
-		if !c.idle(ctx, delay) {
-			return nil
+		select {
+		case <-time.After(delay):
+		case <-c.redefined:
+			delay = pullShown
+		case <-ctx.Done():
+			return nil, ""
 		}
 	}
 }
@@ -149,6 +156,10 @@ func (c *container) configure(ctx context.Context, found *image) (*plan, error) 
 	if len(args) == 0 {
 		return nil, errors.New("no command specified")
 	}
+	resolv, err := resolvConf(ctx, p.node.resolver, pod)
+	if err != nil {
+		return nil, err
+	}
 	dir := c.spec.WorkingDir
 	if dir == "" {
 		dir = found.config.WorkingDir
@@ -167,7 +178,7 @@ func (c *container) configure(ctx context.Context, found *image) (*plan, error) 
 		Files: map[string][]byte{
 			"/etc/hosts":       hostsFile(pod, p.address.String()),
 			"/etc/hostname":    []byte(utsName(pod) + "\n"),
-			"/etc/resolv.conf": resolvConf(pod, p.node.config.DNSIP),
+			"/etc/resolv.conf": resolv,
 		},
 		Memory: limits.Memory().Value(), CPU: limits.Cpu().MilliValue(), Disk: capped(limits.StorageEphemeral(), largestRoot),
 	}}, nil

@@ -21,6 +21,8 @@ type pod struct {
 	uid  types.UID
 	logs string // folder of its containers' logs
 
+	resources *corev1.ResourceRequirements // of the pod as a whole, as it arrived
+
 	running context.Context // until the pod has to leave
 	leave   context.CancelFunc
 	dirty   chan struct{}  // holds a token while the status may have changed
@@ -42,7 +44,8 @@ type pod struct {
 	failure    *failure
 	grace      time.Time // when the processes of a leaving pod are killed
 	leaving    bool
-	vanished   bool     // its object is gone
+	vanished   bool // its object is gone
+	toldResize bool
 	released   []func() // undone when the pod's object is gone
 	published  corev1.PodStatus
 }
@@ -55,7 +58,7 @@ func newPod(n *node, api *corev1.Pod) *pod {
 		node: n, key: types.NamespacedName{Namespace: api.Namespace, Name: api.Name}, uid: api.UID,
 		logs:  filepath.Join(n.config.logs(), fmt.Sprintf("%s_%s_%s", api.Namespace, api.Name, api.UID)),
 		dirty: make(chan struct{}, 1), stopped: make(chan struct{}), killing: make(chan struct{}),
-		api: api, arrived: metav1.Now(), published: api.Status,
+		resources: api.Spec.Resources, api: api, arrived: metav1.Now(), published: api.Status,
 	}
 	p.kill = sync.OnceFunc(func() { close(p.killing) })
 	p.running, p.leave = context.WithCancel(n.running)

@@ -8,7 +8,8 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/utils/ptr"
+	"k8s.io/apimachinery/pkg/util/sets"
+	podutil "k8s.io/kubernetes/pkg/api/v1/pod"
 
 	"rolecall.build/machine/sandbox"
 )
@@ -182,10 +183,10 @@ func (p *pod) awaitVolumes() map[string]sandbox.Volume {
 	}
 }
 
-// watchObjects keeps what the volumes are made of watched, for as long as the
-// pod is known.
+// watchObjects keeps what the pod refers to watched, for as long as the pod is
+// known.
 func (p *pod) watchObjects() {
-	for _, key := range volumeObjects(p.object()) {
+	for key := range objectsOf(p.object()) {
 		release := p.node.objects.use(key)
 		p.mu.Lock()
 		p.released = append(p.released, release)
@@ -196,31 +197,16 @@ func (p *pod) watchObjects() {
 	p.mu.Unlock()
 }
 
-// volumeObjects names the ConfigMaps and Secrets that a pod's volumes show.
-func volumeObjects(pod *corev1.Pod) (keys []objectKey) {
-	seen := map[objectKey]bool{}
-	add := func(resource, name string) {
-		key := objectKey{resource, pod.Namespace, name}
-		if !seen[key] {
-			seen[key] = true
-			keys = append(keys, key)
+// objectsOf names the ConfigMaps and Secrets that a pod refers to.
+func objectsOf(pod *corev1.Pod) sets.Set[objectKey] {
+	keys := sets.New[objectKey]()
+	add := func(resource string) podutil.Visitor {
+		return func(name string) bool {
+			keys.Insert(objectKey{resource, pod.Namespace, name})
+			return true
 		}
 	}
-	for _, volume := range pod.Spec.Volumes {
-		if volume.ConfigMap != nil {
-			add("configmaps", volume.ConfigMap.Name)
-		}
-		if volume.Secret != nil {
-			add("secrets", volume.Secret.SecretName)
-		}
-		for _, source := range ptr.Deref(volume.Projected, corev1.ProjectedVolumeSource{}).Sources {
-			if source.ConfigMap != nil {
-				add("configmaps", source.ConfigMap.Name)
-			}
-			if source.Secret != nil {
-				add("secrets", source.Secret.Name)
-			}
-		}
-	}
+	podutil.VisitPodConfigmapNames(pod, add("configmaps"))
+	podutil.VisitPodSecretNames(pod, add("secrets"))
 	return keys
 }

@@ -29,19 +29,27 @@ type prober struct {
 	same int // how often in a row the last result came
 }
 
-// probe starts the container's probes. They end with ctx or with the run.
+// probe starts the container's probes. They end with the run; those that could
+// have it killed end with ctx, when the pod leaves.
 func (c *container) probe(ctx context.Context, r *run) {
-	ctx, cancel := context.WithCancel(ctx)
+	leaving, stop := context.WithCancel(ctx)
+	ended, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	go func() {
 		<-r.ended
+		stop()
 		cancel()
 	}()
 	for kind, spec := range map[probeKind]*corev1.Probe{
 		startup: c.spec.StartupProbe, liveness: c.spec.LivenessProbe, readiness: c.spec.ReadinessProbe,
 	} {
-		if spec != nil {
-			go (&prober{c: c, run: r, kind: kind, spec: spec}).work(ctx)
+		if spec == nil {
+			continue
 		}
+		until := leaving
+		if kind == readiness {
+			until = ended
+		}
+		go (&prober{c: c, run: r, kind: kind, spec: spec}).work(until)
 	}
 }
 

@@ -55,6 +55,7 @@ func (v *provider) UpdatePod(_ context.Context, api *corev1.Pod) error {
 func (v *provider) update(p *pod, api *corev1.Pod) {
 	p.sees(api)
 	p.addEphemeral()
+	p.redefine()
 	v.node.refresh.wake(func(other *pod) bool { return other == p })
 }
 

@@ -1,10 +1,12 @@
 package node
 
 import (
+	"context"
 	"fmt"
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/kubernetes/pkg/kubelet/sysctl"
 )
 
 // refusal is a pod that this node does not run, and why.
@@ -31,9 +33,9 @@ const (
 // refused looks for what this node cannot give. It returns nil for a pod that
 // it can run.
 func refused(pod *corev1.Pod) *refusal {
-	for _, sysctl := range sysctls(pod) {
-		if !slices.Contains(safeSysctls, sysctl.Name) {
-			return &refusal{reason: "SysctlForbidden", message: fmt.Sprintf("forbidden sysctl: %q not allowlisted", sysctl.Name), failed: true}
+	for _, asked := range sysctls(pod) {
+		if !slices.Contains(sysctl.SafeSysctlAllowlist(context.Background()), asked.Name) {
+			return &refusal{reason: "SysctlForbidden", message: fmt.Sprintf("forbidden sysctl: %q not allowlisted", asked.Name), failed: true}
 		}
 	}
 	for _, look := range []func(*corev1.Pod) string{refusedOfHost, refusedVolume, refusedContainer} {
@@ -42,16 +44,6 @@ func refused(pod *corev1.Pod) *refusal {
 		}
 	}
 	return nil
-}
-
-// safeSysctls are those that a kubelet lets any pod set and that belong to a
-// pod's own namespaces (k8s.io/kubernetes/pkg/kubelet/sysctl).
-var safeSysctls = []string{
-	"kernel.shm_rmid_forced",
-	"net.ipv4.ip_local_port_range", "net.ipv4.tcp_syncookies", "net.ipv4.ping_group_range",
-	"net.ipv4.ip_unprivileged_port_start", "net.ipv4.ip_local_reserved_ports",
-	"net.ipv4.tcp_keepalive_time", "net.ipv4.tcp_fin_timeout", "net.ipv4.tcp_keepalive_intvl",
-	"net.ipv4.tcp_keepalive_probes", "net.ipv4.tcp_rmem", "net.ipv4.tcp_wmem",
 }
 
 func sysctls(pod *corev1.Pod) []corev1.Sysctl {
@@ -78,15 +70,21 @@ func refusedOfHost(pod *corev1.Pod) string {
 		return "a device (resourceClaims)"
 	case spec.OS != nil && spec.OS.Name != corev1.Linux:
 		return fmt.Sprintf("the operating system %s (os.name)", spec.OS.Name)
-	case spec.SecurityContext != nil && localProfile(spec.SecurityContext.SeccompProfile, spec.SecurityContext.AppArmorProfile):
+	case spec.SecurityContext != nil && localProfile(spec.SecurityContext.SeccompProfile):
 		return "a security profile of its own (type: Localhost)"
+	case spec.SecurityContext != nil && confines(spec.SecurityContext.AppArmorProfile):
+		return "an AppArmor profile (appArmorProfile)"
 	}
 	return ""
 }
 
-func localProfile(seccomp *corev1.SeccompProfile, appArmor *corev1.AppArmorProfile) bool {
-	return seccomp != nil && seccomp.Type == corev1.SeccompProfileTypeLocalhost ||
-		appArmor != nil && appArmor.Type == corev1.AppArmorProfileTypeLocalhost
+func localProfile(seccomp *corev1.SeccompProfile) bool {
+	return seccomp != nil && seccomp.Type == corev1.SeccompProfileTypeLocalhost
+}
+
+// confines reports whether a profile is more than none, which all pods have here.
+func confines(appArmor *corev1.AppArmorProfile) bool {
+	return appArmor != nil && appArmor.Type != corev1.AppArmorProfileTypeUnconfined
 }
 
 func refusedVolume(pod *corev1.Pod) string {
@@ -119,23 +117,59 @@ func refusedContainer(pod *corev1.Pod) string {
 		return fmt.Sprintf("%d containers (at most %d)", len(all), podContainers)
 	}
 	for _, c := range all {
-		if len(c.VolumeDevices) > 0 {
-			return fmt.Sprintf("a block device (container %s, volumeDevices)", c.Name)
+		if what := beyond(&c); what != "" {
+			return what
 		}
-		for _, port := range c.Ports {
-			if port.HostPort != 0 {
-				return fmt.Sprintf("a port of the node (container %s, hostPort %d)", c.Name, port.HostPort)
-			}
+	}
+	return ""
+}
+
+// beyond is what this node cannot give a container, in words, or "".
+func beyond(c *corev1.Container) string {
+	if len(c.VolumeDevices) > 0 {
+		return fmt.Sprintf("a block device (container %s, volumeDevices)", c.Name)
+	}
+	for _, port := range c.Ports {
+		if port.HostPort != 0 {
+			return fmt.Sprintf("a port of the node (container %s, hostPort %d)", c.Name, port.HostPort)
 		}
-		context := c.SecurityContext
+	}
+	if host := otherHost(c); host != "" {
+		return fmt.Sprintf("a probe or hook that calls another host (container %s, host %s)", c.Name, host)
+	}
+	context := c.SecurityContext
+	switch {
+	case context == nil:
+	case context.Privileged != nil && *context.Privileged:
+		return fmt.Sprintf("a privileged container (container %s)", c.Name)
+	case localProfile(context.SeccompProfile):
+		return fmt.Sprintf("a security profile of its own (container %s, type: Localhost)", c.Name)
+	case confines(context.AppArmorProfile):
+		return fmt.Sprintf("an AppArmor profile (container %s)", c.Name)
+	case context.ProcMount != nil && *context.ProcMount != corev1.DefaultProcMount:
+		return fmt.Sprintf("an unmasked /proc (container %s, procMount)", c.Name)
+	}
+	return ""
+}
+
+// otherHost is the host that a probe or a hook of the container names: a
+// kubelet connects to it from the node's network, and this node never does.
+func otherHost(c *corev1.Container) string {
+	for _, probe := range []*corev1.Probe{c.StartupProbe, c.LivenessProbe, c.ReadinessProbe} {
 		switch {
-		case context == nil:
-		case context.Privileged != nil && *context.Privileged:
-			return fmt.Sprintf("a privileged container (container %s)", c.Name)
-		case localProfile(context.SeccompProfile, context.AppArmorProfile):
-			return fmt.Sprintf("a security profile of its own (container %s, type: Localhost)", c.Name)
-		case context.ProcMount != nil && *context.ProcMount != corev1.DefaultProcMount:
-			return fmt.Sprintf("an unmasked /proc (container %s, procMount)", c.Name)
+		case probe == nil:
+		case probe.HTTPGet != nil && probe.HTTPGet.Host != "":
+			return probe.HTTPGet.Host
+		case probe.TCPSocket != nil && probe.TCPSocket.Host != "":
+			return probe.TCPSocket.Host
+		}
+	}
+	if c.Lifecycle == nil {
+		return ""
+	}
+	for _, hook := range []*corev1.LifecycleHandler{c.Lifecycle.PostStart, c.Lifecycle.PreStop} {
+		if hook != nil && hook.HTTPGet != nil && hook.HTTPGet.Host != "" {
+			return hook.HTTPGet.Host
 		}
 	}
 	return ""

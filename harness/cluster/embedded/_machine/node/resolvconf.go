@@ -1,66 +1,37 @@
 package node
 
 import (
+	"context"
 	"fmt"
+	"net"
 	"net/netip"
-	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/client-go/tools/record"
+	"k8s.io/kubernetes/pkg/kubelet/network/dns"
 )
 
-// What a resolver takes at most (k8s.io/kubernetes/pkg/apis/core/validation).
-const (
-	maxNameServers = 3
-	maxSearches    = 32
-)
+// newResolver is the kubelet's, for a node that has no name servers of its own.
+func newResolver(recorder record.EventRecorderLogger, server netip.Addr) *dns.Configurer {
+	return dns.NewConfigurer(recorder, nil, nil, []net.IP{server.AsSlice()}, clusterDomain, "")
+}
 
-// resolvConf is /etc/resolv.conf as a kubelet has it written. With the policy
-// Default a pod takes over the node's own servers; this node knows none.
-func resolvConf(pod *corev1.Pod, dns netip.Addr) []byte {
-	var servers, searches, options []string
-	if policy := pod.Spec.DNSPolicy; policy != corev1.DNSNone && policy != corev1.DNSDefault {
-		servers = []string{dns.String()}
-		searches = []string{pod.Namespace + ".svc." + clusterDomain, "svc." + clusterDomain, clusterDomain}
-		options = []string{"ndots:5"}
+// resolvConf is /etc/resolv.conf as a kubelet has it written.
+func resolvConf(ctx context.Context, resolver *dns.Configurer, pod *corev1.Pod) ([]byte, error) {
+	config, err := resolver.GetPodDNS(ctx, pod)
+	if err != nil {
+		return nil, err
 	}
-	if own := pod.Spec.DNSConfig; own != nil {
-		servers = append(servers, own.Nameservers...)
-		searches = append(searches, own.Searches...)
-		for _, option := range own.Options {
-			options = slices.DeleteFunc(options, func(o string) bool {
-				return o == option.Name || strings.HasPrefix(o, option.Name+":")
-			})
-			if option.Value != nil && *option.Value != "" {
-				options = append(options, option.Name+":"+*option.Value)
-			} else {
-				options = append(options, option.Name)
-			}
-		}
-	}
-	servers, searches = first(once(servers), maxNameServers), first(once(searches), maxSearches)
-
 	var file strings.Builder
-	if len(searches) > 0 {
-		fmt.Fprintf(&file, "search %s\n", strings.Join(searches, " "))
+	if len(config.Searches) > 0 {
+		fmt.Fprintf(&file, "search %s\n", strings.Join(config.Searches, " "))
 	}
-	for _, server := range servers {
+	for _, server := range config.Servers {
 		fmt.Fprintf(&file, "nameserver %s\n", server)
 	}
-	if len(options) > 0 {
-		fmt.Fprintf(&file, "options %s\n", strings.Join(options, " "))
+	if len(config.Options) > 0 {
+		fmt.Fprintf(&file, "options %s\n", strings.Join(config.Options, " "))
 	}
-	return []byte(file.String())
+	return []byte(file.String()), nil
 }
-
-// once leaves out what was there before.
-func once(values []string) (kept []string) {
-	for _, value := range values {
-		if !slices.Contains(kept, value) {
-			kept = append(kept, value)
-		}
-	}
-	return kept
-}
-
-func first(values []string, n int) []string { return values[:min(n, len(values))] }

@@ -21,6 +21,7 @@ import (
 type run struct {
 	process process
 	streams *streams
+	image   string // as the pod named it
 	at      time.Time
 	ended   chan struct{} // closed when exit is known and the log is whole
 	exit    sandbox.Exit
@@ -109,7 +110,7 @@ func (c *container) begin(planned *plan) (*run, error) {
 	}
 	attached.start(started.terminal())
 	c.record(normal("Started", "Container started"))
-	r := &run{process: started, streams: attached, at: time.Now(), ended: make(chan struct{})}
+	r := &run{process: started, streams: attached, image: planned.asked, at: time.Now(), ended: make(chan struct{})}
 	p.mu.Lock()
 	c.run = r
 	p.mu.Unlock()

@@ -1,10 +1,13 @@
 package node
 
 import (
+	"slices"
+
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	podutil "k8s.io/kubernetes/pkg/api/v1/pod"
 	"k8s.io/kubernetes/pkg/apis/core/v1/helper/qos"
+	"k8s.io/kubernetes/pkg/kubelet/status"
 )
 
 // runtimeName is the prefix of containers' identifiers.
@@ -50,7 +53,7 @@ func (c *container) status() corev1.ContainerStatus {
 	s := corev1.ContainerStatus{
 		Name: c.spec.Name, State: c.state, LastTerminationState: c.last,
 		Ready: c.isReady(), Started: &started, RestartCount: c.restarts,
-		Image: c.spec.Image, ContainerID: c.reference(),
+		Image: c.asked().Image, ContainerID: c.reference(),
 	}
 	if c.image != nil {
 		s.Image, s.ImageID = c.image.ref, c.image.id
@@ -58,8 +61,11 @@ func (c *container) status() corev1.ContainerStatus {
 	for _, m := range c.spec.VolumeMounts {
 		shown := corev1.VolumeMountStatus{Name: m.Name, MountPath: m.MountPath, ReadOnly: m.ReadOnly}
 		if m.ReadOnly {
-			disabled := corev1.RecursiveReadOnlyDisabled
-			shown.RecursiveReadOnly = &disabled
+			recursive := corev1.RecursiveReadOnlyDisabled
+			if asked := m.RecursiveReadOnly; asked != nil && *asked != corev1.RecursiveReadOnlyDisabled {
+				recursive = corev1.RecursiveReadOnlyEnabled // nothing is ever mounted inside a volume
+			}
+			shown.RecursiveReadOnly = &recursive
 		}
 		s.VolumeMounts = append(s.VolumeMounts, shown)
 	}
@@ -146,20 +152,23 @@ func (p *pod) conditions(s *corev1.PodStatus) []corev1.PodCondition {
 	var all []corev1.PodCondition
 	for _, condition := range p.api.Status.Conditions {
 		switch condition.Type {
-		case corev1.PodReadyToStartContainers, corev1.PodInitialized, corev1.PodReady, corev1.ContainersReady, corev1.PodScheduled:
+		case corev1.PodReadyToStartContainers, corev1.PodInitialized, corev1.PodReady, corev1.ContainersReady, corev1.PodScheduled, corev1.PodResizePending:
 		default:
 			all = append(all, condition)
 		}
 	}
-	sandboxReady := corev1.PodCondition{Type: corev1.PodReadyToStartContainers, Status: truth(p.prepared)}
-	containers := p.containersReady(s)
-	ready := containers
-	ready.Type = corev1.PodReady
-	if ready.Status == corev1.ConditionTrue {
-		ready = p.gatesReady(all)
-	}
-	all = append(all, sandboxReady, p.initialized(s), ready, containers,
+	containers := slices.Concat(s.InitContainerStatuses, s.ContainerStatuses)
+	all = append(all,
+		corev1.PodCondition{Type: corev1.PodReadyToStartContainers, Status: truth(p.prepared)},
+		status.GeneratePodInitializedCondition(p.api, &p.published, containers, s.Phase),
+		status.GeneratePodReadyCondition(p.api, &p.published, all, containers, s.Phase),
+		status.GenerateContainersReadyCondition(p.api, &p.published, containers, s.Phase),
 		corev1.PodCondition{Type: corev1.PodScheduled, Status: corev1.ConditionTrue})
+	if p.resized() {
+		all = append(all, corev1.PodCondition{
+			Type: corev1.PodResizePending, Status: corev1.ConditionTrue, Reason: corev1.PodReasonInfeasible, Message: cannotResize,
+		})
+	}
 	for i := range all {
 		_, old := podutil.GetPodConditionFromList(p.published.Conditions, all[i].Type)
 		all[i].ObservedGeneration = p.api.Generation
