@@ -15,6 +15,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"rolecall.build/machine/sandbox"
 )
 
 // TestMain lets the test binary be the machine it tests.
@@ -76,12 +78,12 @@ func start(t testing.TB, dir string, more ...string) *machine {
 	return m
 }
 
-// waitReady returns when the machine has said so, and nothing else.
+// waitReady returns when the machine has said so.
 func (m *machine) waitReady(t testing.TB) {
 	t.Helper()
 	said, err := io.ReadAll(m.ready)
 	require.NoError(t, err)
-	if string(said) != "ready\n" {
+	if !strings.HasPrefix(string(said), "ready\n") {
 		log, _ := os.ReadFile(m.log)
 		require.FailNow(t, "the machine has ended", "%s", log)
 	}
@@ -229,6 +231,15 @@ func TestParentEndsLater(t *testing.T) {
 	time.Sleep(500 * time.Millisecond)
 	out, code := m.kubectl(t, "get", "--raw", "/readyz")
 	assert.Zero(t, code, out)
+}
+
+func TestNotes(t *testing.T) {
+	assert.Empty(t, notes(sandbox.Support{Memory: sandbox.LimitCgroup2, CPU: sandbox.LimitCgroup2}))
+	assert.Equal(t, "CPU limits are not enforced; control groups are unavailable here (no cpu controller)",
+		notes(sandbox.Support{Memory: sandbox.LimitCgroup2, CPU: sandbox.LimitNone, Missing: "no cpu controller"}))
+	assert.Equal(t, "CPU limits are not enforced, and memory limits are enforced by measuring, 20 times a second; control groups are unavailable here (not delegated)",
+		notes(sandbox.Support{Memory: sandbox.LimitWatch, CPU: sandbox.LimitNone, Missing: "not delegated"}))
+	assert.Contains(t, notes(sandbox.Support{Memory: sandbox.LimitWatch, CPU: sandbox.LimitNone, Weaker: "pods are chroots", Why: "seccomp"}), "CPU limits are not enforced")
 }
 
 func BenchmarkStart(b *testing.B) {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"net"
 
 	"rolecall.build/machine/controlplane"
 	"rolecall.build/machine/node"
@@ -23,6 +24,7 @@ func runNode(ctx context.Context, o serveOptions, pods sandbox.Runtime, plane *c
 		Sandboxes:     pods,
 		ServiceIP:     o.ServiceIP(),
 		DNSIP:         o.DNSIP(),
+		Reach:         func(dial func(context.Context, string, string) (net.Conn, error)) { plane.ReachPods(dial) },
 		Ready:         func() {}, // what the API server says of the node counts
 	})
 }

@@ -98,10 +98,9 @@ func run(ctx context.Context, options serveOptions, ready func(know string)) err
 	if err != nil {
 		return err
 	}
-	know := ""
-	if support := pods.Support(); support.Weaker != "" {
-		klog.InfoS("Pods are less isolated here", "how", support.Weaker, "why", support.Why)
-		know = fmt.Sprintf("%s; namespaces are unavailable here (%s)", support.Weaker, support.Why)
+	know := notes(pods.Support())
+	if know != "" {
+		klog.InfoS("This machine gives pods less than others", "what", know)
 	}
 	options.Services = pods.Services()
 	plane, err := controlplane.Start(ctx, options.Config)
@@ -127,6 +126,24 @@ func run(ctx context.Context, options serveOptions, ready func(know string)) err
 	case err := <-node:
 		return err
 	}
+}
+
+// notes is what the user should know of what this machine does not give pods.
+func notes(support sandbox.Support) string {
+	if support.Weaker != "" {
+		return fmt.Sprintf("%s; CPU limits are not enforced; namespaces are unavailable here (%s)", support.Weaker, support.Why)
+	}
+	var missing []string
+	if support.CPU == sandbox.LimitNone {
+		missing = append(missing, "CPU limits are not enforced")
+	}
+	if support.Memory == sandbox.LimitWatch {
+		missing = append(missing, "memory limits are enforced by measuring, 20 times a second")
+	}
+	if len(missing) == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%s; control groups are unavailable here (%s)", strings.Join(missing, ", and "), support.Missing)
 }
 
 // watchSignals calls end at the first signal to end.

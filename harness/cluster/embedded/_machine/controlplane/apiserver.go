@@ -24,7 +24,7 @@ type apiServer struct {
 }
 
 // newAPIServer makes the API server behind front. It serves once run is called.
-func newAPIServer(ctx context.Context, c Config, p *pki, front *Front, etcd string) (*apiServer, error) {
+func newAPIServer(ctx context.Context, c Config, p *pki, front *Front, pods *podNetwork, etcd string) (*apiServer, error) {
 	options := options.NewServerRunOptions()
 	if err := parse(options.Flags(), apiServerFlags(c, p, etcd)); err != nil {
 		return nil, fmt.Errorf("setting kube-apiserver's flags: %w", err)
@@ -47,6 +47,7 @@ func newAPIServer(ctx context.Context, c Config, p *pki, front *Front, etcd stri
 	reached("kube-apiserver configured")
 	// What these make is in the database by then: see seed.
 	config.KubeAPIs.ControlPlane.Generic.DisabledPostStartHooks.Insert(rbac.PostStartHookName, scheduling.PostStartHookName)
+	config.KubeAPIs.ControlPlane.ProxyTransport.DialContext = pods.dial // webhooks and aggregation have the same transport
 	completedConfig, err := config.Complete()
 	if err != nil {
 		return nil, fmt.Errorf("completing kube-apiserver's configuration: %w", err)

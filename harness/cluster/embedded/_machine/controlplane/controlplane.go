@@ -75,6 +75,7 @@ type ControlPlane struct {
 	Kubelet  tls.Certificate
 	ClientCA *x509.CertPool
 
+	pods      *podNetwork
 	failed    chan error
 	scheduler chan struct{} // closed when the scheduler has synchronized
 	loopback  *rest.Config
@@ -123,15 +124,16 @@ func Start(ctx context.Context, c Config) (*ControlPlane, error) {
 		defer reached("etcd seeded")
 		return seed(ctx, db)
 	})
-	server, err := newAPIServer(ctx, c, certs, front, db.endpoint)
+	pods := &podNetwork{}
+	server, err := newAPIServer(ctx, c, certs, front, pods, db.endpoint)
 	if err != nil {
 		return nil, err
 	}
 	plane := &ControlPlane{
 		Front: front, Admin: certs.config(url, certs.admin),
 		Node: certs.config(url, certs.node), Proxy: certs.config(url, certs.proxy),
-		ClientCA: x509.NewCertPool(),
-		failed:   make(chan error, 4), scheduler: make(chan struct{}), loopback: server.loopback, node: c.Node, dns: c.DNSIP(),
+		ClientCA: x509.NewCertPool(), pods: pods,
+		failed: make(chan error, 4), scheduler: make(chan struct{}), loopback: server.loopback, node: c.Node, dns: c.DNSIP(),
 	}
 	plane.ClientCA.AddCert(certs.cluster.certificate)
 	if plane.Kubelet, err = tls.X509KeyPair(certs.kubelet.cert, certs.kubelet.key); err != nil {

@@ -149,6 +149,9 @@ func (p *pod) dial(ctx context.Context, network, address string) (net.Conn, erro
 	if pod == nil {
 		return nil, sandbox.ErrGone
 	}
+	if !p.node.sandboxes.servers() {
+		return nil, errors.New(noServers)
+	}
 	return pod.Dial(ctx, network, address)
 }
 

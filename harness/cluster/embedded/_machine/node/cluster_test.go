@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -17,6 +18,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
@@ -64,6 +66,7 @@ func newCluster(t *testing.T) *cluster {
 			Serving: plane.Kubelet, ClientCA: plane.ClientCA, APIServerName: controlplane.KubeletClient,
 			Images: map[string]string{labImage: archive}, Sandboxes: pods,
 			ServiceIP: config.ServiceIP(), DNSIP: config.DNSIP(), Ready: func() {},
+			Reach: func(dial func(context.Context, string, string) (net.Conn, error)) { plane.ReachPods(dial) },
 		})
 	}()
 	t.Cleanup(func() {
@@ -137,6 +140,7 @@ func TestCluster(t *testing.T) {
 	t.Run("logs", c.logs)
 	t.Run("ends", c.ends)
 	t.Run("volumes follow their objects", c.follows)
+	t.Run("the API server reaches pods, and nothing else", c.reaches)
 	t.Run("deletion", c.deletion)
 }
 
@@ -224,6 +228,42 @@ func (c *cluster) follows(t *testing.T) {
 		out, err := c.exec(t, "follows", nil, "cat", "/settings/key")
 		return err == nil && out == "new"
 	}, 10*time.Second, 50*time.Millisecond)
+}
+
+func (c *cluster) reaches(t *testing.T) {
+	core := c.client.CoreV1()
+	c.create(t, "web", runs("sh", "-c", "echo hello > /tmp/index.html; exec httpd -f -p 8080 -h /tmp"), func(p *corev1.Pod) {
+		p.Labels = map[string]string{"app": "web"}
+		p.Spec.Containers[0].ReadinessProbe = &corev1.Probe{ProbeHandler: corev1.ProbeHandler{HTTPGet: &corev1.HTTPGetAction{Path: "/", Port: intstr.FromInt32(8080)}}}
+	})
+	_, err := core.Services("default").Create(t.Context(), &corev1.Service{
+		ObjectMeta: metav1.ObjectMeta{Name: "web"},
+		Spec:       corev1.ServiceSpec{Selector: map[string]string{"app": "web"}, Ports: []corev1.ServicePort{{Port: 80, TargetPort: intstr.FromInt32(8080)}}},
+	}, metav1.CreateOptions{})
+	require.NoError(t, err)
+	c.until(t, "web", ready)
+	body, err := core.Pods("default").ProxyGet("http", "web", "8080", "/", nil).DoRaw(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, "hello\n", string(body))
+	require.Eventually(t, func() bool {
+		body, err := core.Services("default").ProxyGet("http", "web", "80", "/", nil).DoRaw(t.Context())
+		return err == nil && string(body) == "hello\n"
+	}, 10*time.Second, 50*time.Millisecond, "through a service")
+	require.Eventually(t, func() bool {
+		events, err := core.Events("default").List(t.Context(), metav1.ListOptions{FieldSelector: "involvedObject.kind=Service,involvedObject.name=web"})
+		require.NoError(t, err)
+		return len(events.Items) == 1 && events.Items[0].Reason == "NotSupported" && events.Items[0].Message == unreachable
+	}, 10*time.Second, 50*time.Millisecond, "an event says that pods do not reach it")
+
+	c.create(t, "elsewhere", func(p *corev1.Pod) { p.Spec.NodeSelector = map[string]string{"nowhere": "true"} })
+	pod, err := core.Pods("default").Get(t.Context(), "elsewhere", metav1.GetOptions{})
+	require.NoError(t, err)
+	pod.Status.PodIP, pod.Status.PodIPs = "10.244.200.1", []corev1.PodIP{{IP: "10.244.200.1"}}
+	_, err = core.Pods("default").UpdateStatus(t.Context(), pod, metav1.UpdateOptions{})
+	require.NoError(t, err)
+	body, err = core.Pods("default").ProxyGet("http", "elsewhere", "80", "/", nil).DoRaw(t.Context())
+	require.True(t, apierrors.IsServiceUnavailable(err), "%v", err)
+	require.Contains(t, string(body), "no pod of this cluster has that address")
 }
 
 func (c *cluster) deletion(t *testing.T) {

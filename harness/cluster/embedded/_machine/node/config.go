@@ -6,6 +6,7 @@
 package node
 
 import (
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"net"
@@ -43,6 +44,9 @@ type Config struct {
 	Sandboxes sandbox.Runtime
 	// ServiceIP is the API server's address in a pod, DNSIP the name server's.
 	ServiceIP, DNSIP netip.Addr
+	// Reach is called once, with what connects to pods and services by their
+	// addresses, which mean nothing outside this node.
+	Reach func(dial func(ctx context.Context, network, address string) (net.Conn, error))
 	// Ready is called once, when pods can be scheduled to the node.
 	Ready func()
 }

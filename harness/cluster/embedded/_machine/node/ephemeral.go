@@ -28,9 +28,9 @@ func (p *pod) addEphemeral() {
 			c.record(warning("NotSupported", message))
 		}
 		if what := beyond(&spec); what != "" {
-			message := "this node cannot give a pod " + what + kindCan
-			c.record(warning("NotSupported", message))
-			c.waits(cannotCreate, message)
+			r := cannotGive(what)
+			c.record(warning("NotSupported", r.message))
+			c.waits(r.reason, r.message)
 			continue
 		}
 		p.start(c)

@@ -30,6 +30,8 @@ const labImage = "labs.local/busybox-curl:1"
 type fakeSandboxes struct {
 	// program is called for each run. The process ends when it returns.
 	program func(spec sandbox.ContainerSpec, signals <-chan syscall.Signal) sandbox.Exit
+	// deaf is a machine where pods cannot listen.
+	deaf bool
 	// refuse fails a start.
 	refuse func(spec sandbox.ContainerSpec) error
 
@@ -41,6 +43,7 @@ type fakeSandboxes struct {
 	mu      sync.Mutex
 	runs    []sandbox.ContainerSpec
 	execs   []string
+	dialed  []string
 	volumes map[string]sandbox.Volume
 	message string
 	pod     sandbox.PodSpec
@@ -59,6 +62,8 @@ func (f *fakeSandboxes) start(_ context.Context, spec sandbox.PodSpec) (sandboxP
 	return p, nil
 }
 
+func (f *fakeSandboxes) servers() bool { return !f.deaf }
+
 type fakePod struct {
 	f    *fakeSandboxes
 	done chan struct{}
@@ -75,7 +80,10 @@ func (p *fakePod) Listen(string, string) (net.Listener, error) { return closedLi
 func (p *fakePod) ListenPacket(string, string) (net.PacketConn, error) {
 	return net.ListenPacket("udp", "127.0.0.1:0")
 }
-func (p *fakePod) Dial(context.Context, string, string) (net.Conn, error) {
+func (p *fakePod) Dial(_ context.Context, _, address string) (net.Conn, error) {
+	p.f.mu.Lock()
+	p.f.dialed = append(p.f.dialed, address)
+	p.f.mu.Unlock()
 	return nil, errors.New("connection refused")
 }
 func (p *fakePod) SetVolume(name string, v sandbox.Volume) error {
@@ -176,7 +184,7 @@ type stage struct {
 	pod    *pod
 	client *fake.Clientset
 	events *record.FakeRecorder
-	pods   cache.Indexer // what the node has seen of the API server's pods
+	wide   informers.SharedInformerFactory
 }
 
 // newStage puts a pod on a node with the given sandboxes.
@@ -203,13 +211,14 @@ func newStage(t *testing.T, f *fakeSandboxes, api *corev1.Pod, objects ...*corev
 	n.objects = newObjects(client, n.objectChanged)
 	n.provider = &provider{node: n, api: factory.Core().V1().Pods().Lister(), pods: map[types.NamespacedName]*pod{}}
 	p := newPod(n, api)
+	n.provider.pods[p.key] = p
 	go p.run()
 	t.Cleanup(func() {
 		p.depart(0)
 		<-p.stopped
 		cancel()
 	})
-	return &stage{node: n, pod: p, client: client, events: events, pods: factory.Core().V1().Pods().Informer().GetIndexer()}
+	return &stage{node: n, pod: p, client: client, events: events, wide: factory}
 }
 
 // until waits for a status.

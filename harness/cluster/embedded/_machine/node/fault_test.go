@@ -228,7 +228,7 @@ func TestEphemeralContainersOfLeavingPods(t *testing.T) {
 func TestRefusedStatusIsNotSentWithoutEnd(t *testing.T) {
 	s := newStage(t, &fakeSandboxes{program: sleeps}, labPod())
 	s.until(t, "ready", ready)
-	require.NoError(t, s.pods.Add(s.pod.object()))
+	require.NoError(t, s.wide.Core().V1().Pods().Informer().GetIndexer().Add(s.pod.object()))
 	sent := 0
 	s.client.PrependReactor("patch", "pods", func(clienttesting.Action) (bool, runtime.Object, error) {
 		sent++

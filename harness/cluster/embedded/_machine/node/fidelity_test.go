@@ -8,8 +8,10 @@ import (
 
 	"github.com/stretchr/testify/require"
 	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
 	utilfeature "k8s.io/apiserver/pkg/util/feature"
 	"k8s.io/client-go/kubernetes/fake"
 	featuregatetesting "k8s.io/component-base/featuregate/testing"
@@ -190,6 +192,72 @@ func TestSafeSysctls(t *testing.T) {
 		}))
 		require.Equal(t, safe, r == nil, name)
 	}
+}
+
+// TestReach connects as the API server does, to addresses of pods and services
+// and to others.
+func TestReach(t *testing.T) {
+	f := &fakeSandboxes{program: sleeps}
+	s := newStage(t, f, labPod())
+	s.until(t, "ready", ready)
+	for name, address := range map[string]string{"web": "10.96.7.7", "empty": "10.96.7.8"} {
+		require.NoError(t, s.wide.Core().V1().Services().Informer().GetStore().Add(&corev1.Service{
+			ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: name},
+			Spec:       corev1.ServiceSpec{ClusterIPs: []string{address}, Ports: []corev1.ServicePort{{Name: "https", Port: 443, Protocol: corev1.ProtocolTCP}}},
+		}))
+	}
+	require.NoError(t, s.wide.Discovery().V1().EndpointSlices().Informer().GetStore().Add(&discoveryv1.EndpointSlice{
+		ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "web-1", Labels: map[string]string{discoveryv1.LabelServiceName: "web"}},
+		Ports:      []discoveryv1.EndpointPort{{Name: new("https"), Port: new(int32(8443))}},
+		Endpoints: []discoveryv1.Endpoint{
+			{Addresses: []string{"10.244.0.2"}},
+			{Addresses: []string{"10.244.0.3"}, Conditions: discoveryv1.EndpointConditions{Ready: new(false)}},
+		},
+	}))
+	for address, says := range map[string]string{
+		"10.244.0.2:8080": "connection refused", // by the fake pod, which was asked
+		"10.96.7.7:443":   "connection refused",
+		"10.96.7.7:80":    "no pod of this cluster has that address",
+		"10.96.7.8:443":   "default/empty: it has no pod that is ready",
+		"10.244.0.3:80":   "no pod of this cluster has that address",
+		"192.168.0.1:80":  "no pod of this cluster has that address",
+		"example.com:80":  "only pods and services of this cluster can be reached",
+	} {
+		_, err := s.node.reach(t.Context(), "tcp", address)
+		require.ErrorContains(t, err, says, address)
+	}
+	require.ElementsMatch(t, []string{"10.244.0.2:8080", "10.244.0.2:8443"}, f.dialed)
+}
+
+// TestWherePodsCannotListen has pods that would be asked over the network on a
+// machine where they have none of their own.
+func TestWherePodsCannotListen(t *testing.T) {
+	port := intstr.FromInt32(80)
+	for name, ask := range map[string]func(*corev1.Container){
+		"http": func(c *corev1.Container) {
+			c.ReadinessProbe = &corev1.Probe{ProbeHandler: corev1.ProbeHandler{HTTPGet: &corev1.HTTPGetAction{Port: port}}}
+		},
+		"tcp": func(c *corev1.Container) {
+			c.LivenessProbe = &corev1.Probe{ProbeHandler: corev1.ProbeHandler{TCPSocket: &corev1.TCPSocketAction{Port: port}}}
+		},
+		"grpc": func(c *corev1.Container) {
+			c.StartupProbe = &corev1.Probe{ProbeHandler: corev1.ProbeHandler{GRPC: &corev1.GRPCAction{Port: 80}}}
+		},
+		"hook": func(c *corev1.Container) {
+			c.Lifecycle = &corev1.Lifecycle{PostStart: &corev1.LifecycleHandler{HTTPGet: &corev1.HTTPGetAction{Port: port}}}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newStage(t, &fakeSandboxes{program: sleeps, deaf: true}, labPod(func(p *corev1.Pod) { ask(&p.Spec.Containers[0]) }))
+			s.until(t, "refused", waitsFor(cannotCreate))
+			require.Contains(t, s.told(t, "NotSupported"), "nothing in a pod can listen here; a cluster made with CLUSTER=kind can")
+		})
+	}
+	s := newStage(t, &fakeSandboxes{program: sleeps, deaf: true}, labPod(func(p *corev1.Pod) {
+		p.Spec.Containers[0].ReadinessProbe = &corev1.Probe{ProbeHandler: corev1.ProbeHandler{Exec: &corev1.ExecAction{Command: []string{"true"}}}}
+	}))
+	s.until(t, "ready", ready)
+	require.ErrorContains(t, s.node.portForward(t.Context(), "default", "rolecall", 80, nil), noServers)
 }
 
 // told waits for an event with this reason and returns it.

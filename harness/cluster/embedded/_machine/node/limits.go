@@ -1,6 +1,9 @@
 package node
 
 import (
+	"fmt"
+	"slices"
+
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 )
@@ -45,4 +48,28 @@ func sizeOf(volume *corev1.EmptyDirVolumeSource) int64 {
 		return usualVolume
 	}
 	return capped(volume.SizeLimit, largestVolume)
+}
+
+// tellCeilings says where the pod asks for more than it gets.
+func (p *pod) tellCeilings() {
+	pod := p.object()
+	memory, _ := p.node.podLimits(&corev1.Pod{})
+	tell := func(asked *resource.Quantity, most int64, of string) {
+		if asked != nil && asked.CmpInt64(most) > 0 {
+			p.record("", warning("NotSupported", fmt.Sprintf("this node limits %s to %s, not to the %s asked for%s",
+				of, resource.NewQuantity(most, resource.BinarySI), asked, kindCan)))
+		}
+	}
+	if whole := pod.Spec.Resources; whole != nil {
+		tell(whole.Limits.Memory(), memory, "the pod's memory")
+	}
+	for _, c := range slices.Concat(pod.Spec.InitContainers, pod.Spec.Containers) {
+		tell(c.Resources.Limits.Memory(), memory, "the memory of the container "+c.Name)
+		tell(c.Resources.Limits.StorageEphemeral(), largestRoot, "the files of the container "+c.Name)
+	}
+	for _, volume := range pod.Spec.Volumes {
+		if volume.EmptyDir != nil {
+			tell(volume.EmptyDir.SizeLimit, largestVolume, "the volume "+volume.Name)
+		}
+	}
 }

@@ -40,6 +40,20 @@ func TestCeilings(t *testing.T) {
 	}
 }
 
+func TestCeilingsAreTold(t *testing.T) {
+	limit := resource.MustParse("1Ti")
+	s := newStage(t, &fakeSandboxes{program: sleeps}, labPod(func(p *corev1.Pod) {
+		p.Spec.Containers[0].Resources.Limits = corev1.ResourceList{corev1.ResourceEphemeralStorage: limit, corev1.ResourceMemory: limit}
+		p.Spec.Volumes = []corev1.Volume{{Name: "data", VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{SizeLimit: &limit}}}}
+	}))
+	for _, says := range []string{
+		"the memory of the container shell to ", "the files of the container shell to 128Mi, not to the 1Ti asked for", "the volume data to 256Mi, not to the 1Ti asked for",
+	} {
+		require.Contains(t, s.told(t, "NotSupported"), says)
+	}
+	s.until(t, "ready", ready)
+}
+
 func TestPodMemory(t *testing.T) {
 	for _, try := range []struct {
 		machine, asked string

@@ -130,6 +130,12 @@ func (n *node) serve(pods, wide informers.SharedInformerFactory) error {
 		return err
 	}
 
+	untold := &unreachableServices{node: n, told: map[types.UID]bool{}}
+	if _, err := wide.Discovery().V1().EndpointSlices().Informer().AddEventHandler(untold.handler()); err != nil {
+		return err
+	}
+	n.config.Reach(n.reach)
+
 	parts, ctx := errgroup.WithContext(n.running)
 	pods.Start(ctx.Done())
 	wide.Start(ctx.Done())

@@ -13,10 +13,15 @@ import (
 func (p *pod) run() {
 	defer close(p.stopped)
 	go p.enforceDeadline()
-	if r := refused(p.object()); r != nil {
+	r := refused(p.object())
+	if r == nil && !p.node.sandboxes.servers() {
+		r = refusedServer(p.object())
+	}
+	if r != nil {
 		p.refuse(r)
 		return
 	}
+	p.tellCeilings()
 	if p.settle() {
 		for p.prepare() && p.runContainers() {
 		}

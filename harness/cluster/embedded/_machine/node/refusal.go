@@ -40,10 +40,14 @@ func refused(pod *corev1.Pod) *refusal {
 	}
 	for _, look := range []func(*corev1.Pod) string{refusedOfHost, refusedVolume, refusedContainer} {
 		if what := look(pod); what != "" {
-			return &refusal{reason: notSupported, message: "this node cannot give a pod " + what + kindCan}
+			return cannotGive(what)
 		}
 	}
 	return nil
+}
+
+func cannotGive(what string) *refusal {
+	return &refusal{reason: notSupported, message: "this node cannot give a pod " + what + kindCan}
 }
 
 func sysctls(pod *corev1.Pod) []corev1.Sysctl {
@@ -173,4 +177,27 @@ func otherHost(c *corev1.Container) string {
 		}
 	}
 	return ""
+}
+
+const noServers = "this node cannot let a program in a pod listen, since its pods have no network of their own" + kindCan
+
+// refusedServer is for a node where nothing in a pod can listen: it looks for a
+// probe or a hook that would wait for an answer in vain.
+func refusedServer(pod *corev1.Pod) *refusal {
+	for _, c := range slices.Concat(pod.Spec.InitContainers, pod.Spec.Containers) {
+		for _, probe := range []*corev1.Probe{c.StartupProbe, c.LivenessProbe, c.ReadinessProbe} {
+			if probe != nil && probe.Exec == nil {
+				return cannotGive(fmt.Sprintf("a probe over the network (container %s): nothing in a pod can listen here", c.Name))
+			}
+		}
+		if c.Lifecycle == nil {
+			continue
+		}
+		for _, hook := range []*corev1.LifecycleHandler{c.Lifecycle.PostStart, c.Lifecycle.PreStop} {
+			if hook != nil && hook.HTTPGet != nil {
+				return cannotGive(fmt.Sprintf("a hook over the network (container %s): nothing in a pod can listen here", c.Name))
+			}
+		}
+	}
+	return nil
 }

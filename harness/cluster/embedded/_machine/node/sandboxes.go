@@ -12,6 +12,7 @@ import (
 // sandboxes starts pods' sandboxes: the real one, or a test's.
 type sandboxes interface {
 	start(ctx context.Context, spec sandbox.PodSpec) (sandboxPod, error)
+	servers() bool // whether what runs in a pod can listen for TCP connections
 }
 
 // sandboxPod is what the node does with a sandbox.Pod.
@@ -38,6 +39,8 @@ type process interface {
 
 // realSandboxes is the sandbox package as the node sees it.
 type realSandboxes struct{ sandbox.Runtime }
+
+func (r realSandboxes) servers() bool { return r.Support().Servers }
 
 func (r realSandboxes) start(ctx context.Context, spec sandbox.PodSpec) (sandboxPod, error) {
 	p, err := r.Start(ctx, spec)

@@ -35,6 +35,8 @@ type Support struct {
 	Mode Mode
 	// Memory, PIDs and CPU say which of the Limit constants is in force.
 	Memory, PIDs, CPU string
+	// Servers reports whether what runs in a pod can listen for TCP connections.
+	Servers bool
 	// Weaker says in a sentence what ModeChroot does not give, and Why what keeps
 	// this machine from giving more; empty otherwise.
 	Weaker, Why string

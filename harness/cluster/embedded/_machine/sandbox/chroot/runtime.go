@@ -64,7 +64,7 @@ func New(ctx context.Context, program *agents.Program, config sandbox.Config, wh
 		return nil, errors.Join(err, r.reserved.Close())
 	}
 	r.support = sandbox.Support{
-		Mode: sandbox.ModeChroot, Memory: sandbox.LimitWatch, PIDs: sandbox.LimitRlimit, CPU: sandbox.LimitNone,
+		Mode: sandbox.ModeChroot, Servers: !restrictsNetwork(), Memory: sandbox.LimitWatch, PIDs: sandbox.LimitRlimit, CPU: sandbox.LimitNone,
 		Weaker: weaker(), Why: why.Error(), Missing: "pods have no namespaces here",
 	}
 	go watchMemory(r.users, r.stop)

@@ -61,7 +61,7 @@ func New(ctx context.Context, program *agents.Program, config sandbox.Config) (*
 	if err := cgroups.Sweep(r.prefix); err != nil {
 		fmt.Fprintln(os.Stderr, "sandbox: removing the cgroups of a killed node:", err)
 	}
-	r.support = sandbox.Support{Mode: r.mode, Memory: sandbox.LimitWatch, PIDs: sandbox.LimitRlimit, CPU: sandbox.LimitNone}
+	r.support = sandbox.Support{Mode: r.mode, Servers: true, Memory: sandbox.LimitWatch, PIDs: sandbox.LimitRlimit, CPU: sandbox.LimitNone}
 	var err error
 	if r.cgroups, err = cgroups.Find(func(place *cgroups.Hierarchy) error { return r.try(ctx, place) }); err != nil {
 		if ctx.Err() != nil {

@@ -29,6 +29,7 @@ func TestVersion2(t *testing.T) {
 	for name, want := range map[string]string{
 		"x-1/containers/memory.max": "2097152", "x-1/containers/memory.swap.max": "0", "x-1/containers/cpu.max": "50000 100000",
 		"x-1/containers/pids.max": "7", "x-1/agent/memory.max": "536870912", "x-1/containers/1/memory.max": "1048576",
+		"x-1/containers/1/memory.oom.group": "1", "x-1/containers/memory.oom.group": "",
 	} {
 		require.Equal(t, want, content(filepath.Join(folder, name)), name)
 	}

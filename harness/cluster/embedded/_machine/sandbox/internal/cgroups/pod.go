@@ -133,6 +133,14 @@ func (h *Hierarchy) forbidSwap(name string, memory int64) {
 	_ = os.WriteFile(file, []byte(value), 0o644)
 }
 
+// killTogether has the whole container end where its memory limit ends one of
+// its processes, as the kubelet has it. Version 1 knows no such thing.
+func (h *Hierarchy) killTogether(name string) {
+	if h.Version == Version2 && h.Limits("memory") {
+		_ = os.WriteFile(filepath.Join(h.parents["memory"], name, "memory.oom.group"), []byte("1"), 0o644) // since Linux 4.19
+	}
+}
+
 // Enter moves a process, the agent, to its cgroup.
 func (p *Pod) Enter(pid int) error {
 	if p == nil {
@@ -167,6 +175,7 @@ func (p *Pod) NewContainer(name string, limits Limits) (*Container, error) {
 		c.Remove()
 		return nil, fmt.Errorf("making a cgroup: %w", err)
 	}
+	p.hierarchy.killTogether(c.name)
 	p.containers[name] = c
 	return c, nil
 }
