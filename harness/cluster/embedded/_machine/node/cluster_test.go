@@ -248,12 +248,12 @@ func (c *cluster) reaches(t *testing.T) {
 	require.Eventually(t, func() bool {
 		body, err := core.Services("default").ProxyGet("http", "web", "80", "/", nil).DoRaw(t.Context())
 		return err == nil && string(body) == "hello\n"
-	}, 10*time.Second, 50*time.Millisecond, "through a service")
+	}, 30*time.Second, 50*time.Millisecond, "through a service")
 	require.Eventually(t, func() bool {
 		events, err := core.Events("default").List(t.Context(), metav1.ListOptions{FieldSelector: "involvedObject.kind=Service,involvedObject.name=web"})
 		require.NoError(t, err)
 		return len(events.Items) == 1 && events.Items[0].Reason == "NotSupported" && events.Items[0].Message == unreachable
-	}, 10*time.Second, 50*time.Millisecond, "an event says that pods do not reach it")
+	}, 30*time.Second, 50*time.Millisecond, "an event says that pods do not reach it")
 
 	c.create(t, "elsewhere", func(p *corev1.Pod) { p.Spec.NodeSelector = map[string]string{"nowhere": "true"} })
 	pod, err := core.Pods("default").Get(t.Context(), "elsewhere", metav1.GetOptions{})

@@ -89,11 +89,7 @@ func (s *nameServer) service(service *corev1.Service, before []string, kind uint
 // endpoints are the addresses of a headless service's pods, or of the one with
 // that host name.
 func (s *nameServer) endpoints(service *corev1.Service, host string, kind uint16) (records []dns.RR, known bool) {
-	found, err := s.slices.EndpointSlices(service.Namespace).List(labels.SelectorFromSet(labels.Set{discoveryv1.LabelServiceName: service.Name}))
-	if err != nil {
-		return nil, false
-	}
-	for _, slice := range found {
+	for _, slice := range s.slicesOf(service) {
 		for _, endpoint := range slice.Endpoints {
 			ready := endpoint.Conditions.Ready == nil || *endpoint.Conditions.Ready
 			if !ready && !service.Spec.PublishNotReadyAddresses {
@@ -112,6 +108,13 @@ func (s *nameServer) endpoints(service *corev1.Service, host string, kind uint16
 		}
 	}
 	return records, known
+}
+
+// slicesOf are the slices of a service's endpoints.
+func (s *nameServer) slicesOf(service *corev1.Service) []*discoveryv1.EndpointSlice {
+	// No error comes of a cache.
+	found, _ := s.slices.EndpointSlices(service.Namespace).List(labels.SelectorFromSet(labels.Set{discoveryv1.LabelServiceName: service.Name}))
+	return found
 }
 
 // ports are the SRV records of a service's named ports.

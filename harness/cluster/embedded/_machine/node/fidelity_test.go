@@ -11,6 +11,7 @@ import (
 	discoveryv1 "k8s.io/api/discovery/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/intstr"
 	utilfeature "k8s.io/apiserver/pkg/util/feature"
 	"k8s.io/client-go/kubernetes/fake"
@@ -227,6 +228,43 @@ func TestReach(t *testing.T) {
 		require.ErrorContains(t, err, says, address)
 	}
 	require.ElementsMatch(t, []string{"10.244.0.2:8080", "10.244.0.2:8443"}, f.dialed)
+}
+
+// TestUnreachableServicesAreToldOnce has services and their endpoints come in
+// either order.
+func TestUnreachableServicesAreToldOnce(t *testing.T) {
+	s := newStage(t, &fakeSandboxes{program: sleeps}, labPod())
+	s.until(t, "ready", ready)
+	for len(s.events.Events) > 0 {
+		<-s.events.Events
+	}
+	u := &unreachableServices{node: s.node, told: map[types.UID]bool{}}
+	require.NoError(t, u.watch(s.wide))
+	s.wide.Start(t.Context().Done())
+	s.wide.WaitForCacheSync(t.Context().Done())
+	service := func(name string) {
+		_, err := s.client.CoreV1().Services("default").Create(t.Context(), &corev1.Service{ObjectMeta: metav1.ObjectMeta{Name: name, UID: types.UID(name)}}, metav1.CreateOptions{})
+		require.NoError(t, err)
+	}
+	slice := func(name string, target *corev1.ObjectReference) {
+		_, err := s.client.DiscoveryV1().EndpointSlices("default").Create(t.Context(), &discoveryv1.EndpointSlice{
+			ObjectMeta: metav1.ObjectMeta{Name: name + "-1", Labels: map[string]string{discoveryv1.LabelServiceName: name}},
+			Endpoints:  []discoveryv1.Endpoint{{Addresses: []string{"10.244.0.2"}, TargetRef: target}},
+		}, metav1.CreateOptions{})
+		require.NoError(t, err)
+	}
+	pod := &corev1.ObjectReference{Kind: "Pod", Name: "rolecall"}
+	service("first")
+	slice("first", pod)
+	require.Contains(t, s.told(t, "NotSupported"), unreachable)
+	slice("second", pod)
+	time.Sleep(50 * time.Millisecond)
+	service("second")
+	require.Contains(t, s.told(t, "NotSupported"), unreachable)
+	service("server") // as that of the API server, which has no pod
+	slice("server", nil)
+	time.Sleep(200 * time.Millisecond)
+	require.Empty(t, s.events.Events)
 }
 
 // TestWherePodsCannotListen has pods that would be asked over the network on a

@@ -131,7 +131,7 @@ func (n *node) serve(pods, wide informers.SharedInformerFactory) error {
 	}
 
 	untold := &unreachableServices{node: n, told: map[types.UID]bool{}}
-	if _, err := wide.Discovery().V1().EndpointSlices().Informer().AddEventHandler(untold.handler()); err != nil {
+	if err := untold.watch(wide); err != nil {
 		return err
 	}
 	n.config.Reach(n.reach)

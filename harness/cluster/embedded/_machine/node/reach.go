@@ -9,7 +9,6 @@ import (
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
-	discoveryv1 "k8s.io/api/discovery/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/utils/ptr"
 )
@@ -58,12 +57,8 @@ func (n *node) serviceAt(at netip.AddrPort) (*corev1.Service, *corev1.ServicePor
 
 // endpoint is where one of a service's pods serves the port, any that is ready.
 func (n *node) endpoint(service *corev1.Service, port *corev1.ServicePort) (netip.AddrPort, error) {
-	found, err := n.dns.slices.EndpointSlices(service.Namespace).List(labels.SelectorFromSet(labels.Set{discoveryv1.LabelServiceName: service.Name}))
-	if err != nil {
-		return netip.AddrPort{}, err
-	}
 	var ready []netip.AddrPort
-	for _, slice := range found {
+	for _, slice := range n.dns.slicesOf(service) {
 		for _, served := range slice.Ports {
 			if served.Port == nil || ptr.Deref(served.Name, "") != port.Name {
 				continue

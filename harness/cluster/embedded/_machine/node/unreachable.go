@@ -1,11 +1,13 @@
 package node
 
 import (
+	"slices"
 	"sync"
 
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/informers"
 	"k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/tools/cache"
 	"k8s.io/client-go/tools/reference"
@@ -22,35 +24,46 @@ type unreachableServices struct {
 	told map[types.UID]bool
 }
 
-// handler looks at each slice of a service's endpoints.
-func (u *unreachableServices) handler() cache.ResourceEventHandler {
+// watch looks at each service when it or its endpoints change: either may be
+// known first.
+func (u *unreachableServices) watch(objects informers.SharedInformerFactory) error {
 	look := func(object any) {
-		slice, ok := object.(*discoveryv1.EndpointSlice)
-		if !ok {
-			return
-		}
-		for _, endpoint := range slice.Endpoints {
-			if endpoint.TargetRef != nil && endpoint.TargetRef.Kind == "Pod" {
-				u.tell(slice.Namespace, slice.Labels[discoveryv1.LabelServiceName])
-				return
-			}
+		switch object := object.(type) {
+		case *corev1.Service:
+			u.look(object.Namespace, object.Name)
+		case *discoveryv1.EndpointSlice:
+			u.look(object.Namespace, object.Labels[discoveryv1.LabelServiceName])
 		}
 	}
-	return cache.ResourceEventHandlerFuncs{AddFunc: look, UpdateFunc: func(_, object any) { look(object) }}
+	handler := cache.ResourceEventHandlerFuncs{AddFunc: look, UpdateFunc: func(_, object any) { look(object) }}
+	_, err := objects.Core().V1().Services().Informer().AddEventHandler(handler)
+	if err == nil {
+		_, err = objects.Discovery().V1().EndpointSlices().Informer().AddEventHandler(handler)
+	}
+	return err
 }
 
-func (u *unreachableServices) tell(namespace, name string) {
+func (u *unreachableServices) look(namespace, name string) {
 	service, err := u.node.services.Services(namespace).Get(name)
-	if err != nil {
-		return // a slice that has outlived its service, or is there before
-	}
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	if u.told[service.UID] {
+	if err != nil || !u.hasPods(service) {
 		return
 	}
+	u.mu.Lock()
+	told := u.told[service.UID]
 	u.told[service.UID] = true
+	u.mu.Unlock()
+	if told {
+		return
+	}
 	if ref, err := reference.GetReference(scheme.Scheme, service); err == nil {
 		u.node.recorder.Event(ref, corev1.EventTypeWarning, "NotSupported", unreachable)
 	}
+}
+
+func (u *unreachableServices) hasPods(service *corev1.Service) bool {
+	return slices.ContainsFunc(u.node.dns.slicesOf(service), func(slice *discoveryv1.EndpointSlice) bool {
+		return slices.ContainsFunc(slice.Endpoints, func(e discoveryv1.Endpoint) bool {
+			return e.TargetRef != nil && e.TargetRef.Kind == "Pod"
+		})
+	})
 }
