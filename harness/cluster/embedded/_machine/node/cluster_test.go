@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"os"
 	"os/exec"
@@ -14,10 +15,12 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/intstr"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/kubernetes/scheme"
@@ -39,7 +42,7 @@ type cluster struct {
 }
 
 // newCluster starts one. It needs an archive of the lab image.
-func newCluster(t *testing.T) *cluster {
+func newCluster(t testing.TB) *cluster {
 	t.Helper()
 	archive := os.Getenv("LAB_IMAGE")
 	if archive == "" {
@@ -79,7 +82,7 @@ func newCluster(t *testing.T) *cluster {
 	return &cluster{plane.Admin, client, dir}
 }
 
-func (c *cluster) create(t *testing.T, name string, change ...func(*corev1.Pod)) {
+func (c *cluster) create(t testing.TB, name string, change ...func(*corev1.Pod)) {
 	t.Helper()
 	pod := &corev1.Pod{
 		ObjectMeta: metav1.ObjectMeta{Name: name},
@@ -131,6 +134,29 @@ func (c *cluster) log(t *testing.T, name string, options corev1.PodLogOptions) s
 	log, err := c.client.CoreV1().Pods("default").GetLogs(name, &options).DoRaw(t.Context())
 	require.NoError(t, err)
 	return string(log)
+}
+
+// BenchmarkBarePod takes the time from the request to create a pod until it is
+// Ready, as a watch tells.
+func BenchmarkBarePod(b *testing.B) {
+	c, pods := newCluster(b), 0
+	for b.Loop() {
+		pods++
+		name := fmt.Sprintf("bare-%d", pods)
+		only := metav1.ListOptions{FieldSelector: "metadata.name=" + name}
+		events, err := c.client.CoreV1().Pods("default").Watch(b.Context(), only)
+		require.NoError(b, err)
+		c.create(b, name)
+		for event := range events.ResultChan() {
+			if pod, ok := event.Object.(*corev1.Pod); ok && ready(pod.Status) {
+				break
+			}
+		}
+		b.StopTimer()
+		events.Stop()
+		require.NoError(b, c.client.CoreV1().Pods("default").Delete(b.Context(), name, metav1.DeleteOptions{GracePeriodSeconds: new(int64(0))}))
+		b.StartTimer()
+	}
 }
 
 func TestCluster(t *testing.T) {
@@ -255,11 +281,32 @@ func (c *cluster) reaches(t *testing.T) {
 		return len(events.Items) == 1 && events.Items[0].Reason == "NotSupported" && events.Items[0].Message == unreachable
 	}, 30*time.Second, 50*time.Millisecond, "an event says that pods do not reach it")
 
-	c.create(t, "elsewhere", func(p *corev1.Pod) { p.Spec.NodeSelector = map[string]string{"nowhere": "true"} })
-	pod, err := core.Pods("default").Get(t.Context(), "elsewhere", metav1.GetOptions{})
+	// The web server speaks no TLS, so a webhook of its service fails, but in its
+	// own words.
+	hooks := c.client.AdmissionregistrationV1().ValidatingWebhookConfigurations()
+	_, err = hooks.Create(t.Context(), &admissionregistrationv1.ValidatingWebhookConfiguration{
+		ObjectMeta: metav1.ObjectMeta{Name: "web"},
+		Webhooks: []admissionregistrationv1.ValidatingWebhook{{
+			Name: "web.example.com", SideEffects: new(admissionregistrationv1.SideEffectClassNone), AdmissionReviewVersions: []string{"v1"},
+			ClientConfig: admissionregistrationv1.WebhookClientConfig{Service: &admissionregistrationv1.ServiceReference{Namespace: "default", Name: "web", Port: new(int32(80))}},
+			Rules: []admissionregistrationv1.RuleWithOperations{{
+				Operations: []admissionregistrationv1.OperationType{admissionregistrationv1.Create},
+				Rule:       admissionregistrationv1.Rule{APIGroups: []string{""}, APIVersions: []string{"v1"}, Resources: []string{"configmaps"}},
+			}},
+		}},
+	}, metav1.CreateOptions{})
 	require.NoError(t, err)
-	pod.Status.PodIP, pod.Status.PodIPs = "10.244.200.1", []corev1.PodIP{{IP: "10.244.200.1"}}
-	_, err = core.Pods("default").UpdateStatus(t.Context(), pod, metav1.UpdateOptions{})
+	var refused error
+	require.Eventually(t, func() bool {
+		_, refused = core.ConfigMaps("default").Create(t.Context(), &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{GenerateName: "x-"}}, metav1.CreateOptions{})
+		return refused != nil
+	}, 30*time.Second, 50*time.Millisecond, "the webhook is called")
+	require.ErrorContains(t, refused, "server gave HTTP response to HTTPS client")
+	require.NoError(t, hooks.Delete(t.Context(), "web", metav1.DeleteOptions{}))
+
+	c.create(t, "elsewhere", func(p *corev1.Pod) { p.Spec.NodeSelector = map[string]string{"nowhere": "true"} })
+	address := `{"status": {"podIP": "10.244.200.1", "podIPs": [{"ip": "10.244.200.1"}]}}`
+	_, err = core.Pods("default").Patch(t.Context(), "elsewhere", types.StrategicMergePatchType, []byte(address), metav1.PatchOptions{}, "status")
 	require.NoError(t, err)
 	body, err = core.Pods("default").ProxyGet("http", "elsewhere", "80", "/", nil).DoRaw(t.Context())
 	require.True(t, apierrors.IsServiceUnavailable(err), "%v", err)
