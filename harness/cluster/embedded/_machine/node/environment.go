@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	v1 "github.com/google/go-containerregistry/pkg/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/kubernetes/pkg/api/v1/resource"
@@ -189,7 +190,7 @@ func assignments(image []string, own map[string]string, home, host string, tty b
 
 // commandLine is what a container runs: the pod's command and args, with
 // $(NAME) replaced, over the image's.
-func commandLine(c *corev1.Container, image imageConfig, variables []kubecontainer.EnvVar) []string {
+func commandLine(c *corev1.Container, image v1.Config, variables []kubecontainer.EnvVar) []string {
 	command, args := kubecontainer.ExpandContainerCommandAndArgs(c, variables)
 	if len(command) == 0 {
 		command = image.Entrypoint

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	v1 "github.com/google/go-containerregistry/pkg/v1"
 	authenticationv1 "k8s.io/api/authentication/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -203,7 +204,7 @@ func newStage(t *testing.T, f *fakeSandboxes, api *corev1.Pod, objects ...*corev
 			ServiceIP: netip.MustParseAddr("10.96.0.1"), DNSIP: netip.MustParseAddr("10.96.0.10"),
 		},
 		running: ctx, client: client, recorder: events, sandboxes: f,
-		images: images{labImage: {ref: labImage, id: "sha256:1", config: imageConfig{Cmd: []string{"sh"}, Env: []string{"PATH=/bin"}}}},
+		images: images{labImage: {ref: labImage, id: "sha256:1", config: v1.Config{Cmd: []string{"sh"}, Env: []string{"PATH=/bin"}}}},
 		tokens: fakeTokens{}, services: factory.Core().V1().Services().Lister(),
 		addresses: newAddresses(), refresh: newRefresh(), dns: newNameServer(factory), capacity: capacity(),
 	}

@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/stretchr/testify/require"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/client-go/tools/record"
@@ -80,9 +81,9 @@ func TestEnvironment(t *testing.T) {
 		"KUBERNETES_SERVICE_HOST": "10.96.0.1", "NAME": "world", "IP": "10.244.0.2", "CPU": "0",
 		"GREETING": "hello world $(NAME) $(NOBODY) 10.96.0.1",
 	}, variables)
-	require.Equal(t, []string{"a", "b"}, commandLine(&corev1.Container{Args: []string{"b"}}, imageConfig{Entrypoint: []string{"a"}, Cmd: []string{"c"}}, nil))
-	require.Equal(t, []string{"a", "c"}, commandLine(&corev1.Container{}, imageConfig{Entrypoint: []string{"a"}, Cmd: []string{"c"}}, nil))
-	require.Equal(t, []string{"world"}, commandLine(&corev1.Container{Command: []string{"$(NAME)"}}, imageConfig{Cmd: []string{"c"}}, listed(variables)))
+	require.Equal(t, []string{"a", "b"}, commandLine(&corev1.Container{Args: []string{"b"}}, v1.Config{Entrypoint: []string{"a"}, Cmd: []string{"c"}}, nil))
+	require.Equal(t, []string{"a", "c"}, commandLine(&corev1.Container{}, v1.Config{Entrypoint: []string{"a"}, Cmd: []string{"c"}}, nil))
+	require.Equal(t, []string{"world"}, commandLine(&corev1.Container{Command: []string{"$(NAME)"}}, v1.Config{Cmd: []string{"c"}}, listed(variables)))
 }
 
 func TestCapabilities(t *testing.T) {

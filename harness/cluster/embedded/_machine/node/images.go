@@ -7,16 +7,20 @@ import (
 	"strings"
 	"time"
 
+	v1 "github.com/google/go-containerregistry/pkg/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/kubernetes/pkg/util/parsers"
+
+	"rolecall.build/machine/imagearchive"
 )
 
 // image is one that the node holds.
 type image struct {
 	ref     string // repository:tag, in full
 	archive string
+	opened  *imagearchive.Image
 	id      string // sha256:…, of its configuration
-	config  imageConfig
+	config  v1.Config
 	users   accounts
 }
 
@@ -27,7 +31,7 @@ type images map[string]*image
 func openImages(archives map[string]string) (images, error) {
 	held := images{}
 	for ref, archive := range archives {
-		opened, err := openImage(archive)
+		opened, err := imagearchive.Open(archive)
 		if err != nil {
 			return nil, fmt.Errorf("reading the image %s from %s: %w", ref, archive, err)
 		}
@@ -35,8 +39,9 @@ func openImages(archives map[string]string) (images, error) {
 		if err != nil {
 			return nil, err
 		}
-		opened.ref = name
-		held[name] = opened
+		held[name] = &image{
+			ref: name, archive: archive, opened: opened, id: opened.ID, config: opened.Config, users: accounts{opened.Passwd, opened.Group},
+		}
 	}
 	return held, nil
 }

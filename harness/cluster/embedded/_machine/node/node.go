@@ -23,6 +23,8 @@ import (
 	"k8s.io/klog/v2"
 	"k8s.io/kubernetes/pkg/kubelet/network/dns"
 	"k8s.io/kubernetes/pkg/kubelet/token"
+
+	"rolecall.build/machine/imagearchive"
 )
 
 // node is what its pods share.
@@ -56,9 +58,9 @@ func Run(ctx context.Context, config Config) error {
 	if err != nil {
 		return err
 	}
-	archives := map[string]string{}
+	archives := map[string]*imagearchive.Image{}
 	for name, image := range held {
-		archives[name] = image.archive
+		archives[name] = image.opened
 	}
 	real := config.Sandboxes
 	real.SetImages(archives)

@@ -19,6 +19,8 @@ import (
 	"net/netip"
 	"os"
 	"syscall"
+
+	"rolecall.build/machine/imagearchive"
 )
 
 // Config is what a Runtime is made with.
@@ -42,9 +44,9 @@ type Runtime interface {
 	// Services is the range from which the cluster's services have to get their
 	// addresses, of which the first is the API server's.
 	Services() netip.Prefix
-	// SetImages names the images' archives, as `docker save` writes them, by
-	// reference. It comes before the first call that is about an image.
-	SetImages(archives map[string]string)
+	// SetImages names the images, by reference. It comes before the first call that
+	// is about an image.
+	SetImages(images map[string]*imagearchive.Image)
 	// Prepare makes an image ready, which would otherwise happen when the first
 	// container is run. The error wraps ErrNoImage if there is no such image.
 	Prepare(ctx context.Context, image string) error

@@ -144,7 +144,7 @@ func (c *container) run(ctx context.Context, spec sandbox.ContainerSpec) (*agent
 			return nil, err
 		}
 	}
-	layers, err := c.pod.runtime.archives.Keep(spec.Image)
+	layers, err := c.pod.runtime.images.Keep(spec.Image)
 	if err != nil {
 		return nil, err
 	}

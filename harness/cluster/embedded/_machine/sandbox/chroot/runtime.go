@@ -14,9 +14,10 @@ import (
 
 	"github.com/prometheus/procfs"
 
+	"rolecall.build/machine/imagearchive"
 	"rolecall.build/machine/sandbox"
 	"rolecall.build/machine/sandbox/internal/agents"
-	"rolecall.build/machine/sandbox/internal/imagearchive"
+	"rolecall.build/machine/sandbox/internal/images"
 	"rolecall.build/machine/sandbox/internal/seccomp"
 
 	"golang.org/x/sys/unix"
@@ -24,11 +25,11 @@ import (
 
 // Runtime implements sandbox.Runtime.
 type Runtime struct {
-	program  *agents.Program
-	dir      string
-	support  sandbox.Support
-	filters  seccomp.Filters
-	archives imagearchive.Archives
+	program *agents.Program
+	dir     string
+	support sandbox.Support
+	filters seccomp.Filters
+	images  images.Images
 
 	reserved net.Listener // holds services and users for this runtime
 	services netip.Prefix
@@ -144,11 +145,11 @@ func (r *Runtime) Support() sandbox.Support { return r.support }
 func (r *Runtime) Services() netip.Prefix { return r.services }
 
 // SetImages implements sandbox.Runtime.
-func (r *Runtime) SetImages(archives map[string]string) { r.archives.Set(archives) }
+func (r *Runtime) SetImages(images map[string]*imagearchive.Image) { r.images.Set(images) }
 
 // Prepare implements sandbox.Runtime.
 func (r *Runtime) Prepare(_ context.Context, ref string) error {
-	_, err := r.archives.Keep(ref)
+	_, err := r.images.Keep(ref)
 	return err
 }
 
@@ -163,6 +164,6 @@ func (r *Runtime) Start(_ context.Context, spec sandbox.PodSpec) (sandbox.Pod, e
 // Close implements sandbox.Runtime.
 func (r *Runtime) Close() error {
 	close(r.stop)
-	r.archives.Close()
+	r.images.Close()
 	return errors.Join(r.network.close(), r.reserved.Close(), r.program.Close())
 }

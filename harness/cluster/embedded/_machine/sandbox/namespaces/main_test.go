@@ -10,6 +10,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"rolecall.build/machine/imagearchive"
 	"rolecall.build/machine/sandbox"
 	"rolecall.build/machine/sandbox/internal/agents"
 	"rolecall.build/machine/sandbox/testdata/podtest"
@@ -48,7 +49,7 @@ func TestAsOrdinaryUser(t *testing.T) {
 
 func newRuntime(t testing.TB) *Runtime { return runtimeWith(t, podtest.Config(), podtest.Images()) }
 
-func runtimeWith(t testing.TB, config sandbox.Config, images map[string]string) *Runtime {
+func runtimeWith(t testing.TB, config sandbox.Config, images map[string]*imagearchive.Image) *Runtime {
 	program, err := agents.Load(config.Agent)
 	require.NoError(t, err)
 	r, err := New(t.Context(), program, config)

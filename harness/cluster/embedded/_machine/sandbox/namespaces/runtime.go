@@ -12,10 +12,11 @@ import (
 	"strings"
 	"syscall"
 
+	"rolecall.build/machine/imagearchive"
 	"rolecall.build/machine/sandbox"
 	"rolecall.build/machine/sandbox/internal/agents"
 	"rolecall.build/machine/sandbox/internal/cgroups"
-	"rolecall.build/machine/sandbox/internal/imagearchive"
+	"rolecall.build/machine/sandbox/internal/images"
 	"rolecall.build/machine/sandbox/internal/seccomp"
 	"rolecall.build/machine/sandbox/internal/wire"
 
@@ -24,15 +25,15 @@ import (
 
 // Runtime implements sandbox.Runtime.
 type Runtime struct {
-	program  *agents.Program
-	prefix   string
-	firstID  int // of the host ids
-	mode     sandbox.Mode
-	cgroups  *cgroups.Hierarchy
-	support  sandbox.Support
-	filters  seccomp.Filters
-	archives imagearchive.Archives
-	store    store
+	program *agents.Program
+	prefix  string
+	firstID int // of the host ids
+	mode    sandbox.Mode
+	cgroups *cgroups.Hierarchy
+	support sandbox.Support
+	filters seccomp.Filters
+	images  images.Images
+	store   store
 }
 
 // defaultPIDs are a pod's processes and threads if its spec has no number.
@@ -131,7 +132,7 @@ func (r *Runtime) Support() sandbox.Support { return r.support }
 func (r *Runtime) Services() netip.Prefix { return netip.MustParsePrefix("10.96.0.0/16") }
 
 // SetImages implements sandbox.Runtime.
-func (r *Runtime) SetImages(archives map[string]string) { r.archives.Set(archives) }
+func (r *Runtime) SetImages(images map[string]*imagearchive.Image) { r.images.Set(images) }
 
 // Start implements sandbox.Runtime.
 func (r *Runtime) Start(ctx context.Context, spec sandbox.PodSpec) (sandbox.Pod, error) {
@@ -201,6 +202,6 @@ func (r *Runtime) attributes() *syscall.SysProcAttr {
 
 // Close implements sandbox.Runtime.
 func (r *Runtime) Close() error {
-	r.archives.Close()
+	r.images.Close()
 	return errors.Join(r.store.close(), r.program.Close())
 }

@@ -7,7 +7,7 @@ import (
 	"sync"
 
 	"rolecall.build/machine/sandbox"
-	"rolecall.build/machine/sandbox/internal/imagearchive"
+	"rolecall.build/machine/sandbox/internal/images"
 	"rolecall.build/machine/sandbox/internal/wire"
 )
 
@@ -61,7 +61,7 @@ func (p *Pod) bringImage(ctx context.Context, ref string) error {
 
 // image returns a mount of an image from the store, or its layers where
 // containers have to extract them.
-func (r *Runtime) image(ctx context.Context, ref string) (*os.File, *imagearchive.Layers, error) {
+func (r *Runtime) image(ctx context.Context, ref string) (*os.File, *images.Layers, error) {
 	r.store.mu.Lock()
 	defer r.store.mu.Unlock()
 	if !r.store.copies {
@@ -71,7 +71,7 @@ func (r *Runtime) image(ctx context.Context, ref string) (*os.File, *imagearchiv
 		}
 		r.store.copies = true
 	}
-	layers, err := r.archives.Keep(ref)
+	layers, err := r.images.Keep(ref)
 	return nil, layers, err
 }
 
@@ -83,7 +83,7 @@ func (r *Runtime) imageMount(ctx context.Context, ref string) (*os.File, error) 
 	}
 	request, files := wire.Image{Ref: ref}, []int{}
 	if !r.store.has[ref] {
-		layers, err := r.archives.Load(ref)
+		layers, err := r.images.Load(ref)
 		if err != nil {
 			return nil, err
 		}

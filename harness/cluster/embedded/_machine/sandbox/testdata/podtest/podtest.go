@@ -6,6 +6,7 @@ import (
 	"archive/tar"
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -20,6 +21,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"rolecall.build/machine/imagearchive"
 	"rolecall.build/machine/sandbox"
 )
 
@@ -96,15 +98,22 @@ func Archive(headers ...tar.Header) []byte {
 
 // Save makes what `docker save` writes of an image with these layers.
 func Save(layers ...[]byte) []byte {
-	names := []string{}
-	headers := []tar.Header{{Name: "config.json", Mode: 0o644, PAXRecords: Content(`{"config":{"Cmd":["probe"],"Env":["PATH=/bin"],"User":"1000"}}`)}}
+	names, diffIDs, headers := []string{}, []string{}, []tar.Header{}
 	for i, layer := range layers {
 		names = append(names, fmt.Sprintf("%d/layer.tar", i))
+		diffIDs = append(diffIDs, fmt.Sprintf("sha256:%x", sha256.Sum256(layer)))
 		headers = append(headers, tar.Header{Name: names[i], Mode: 0o644, PAXRecords: Content(string(layer))})
 	}
+	config, err := json.Marshal(map[string]any{
+		"config": map[string]any{"Cmd": []string{"probe"}, "Env": []string{"PATH=/bin"}, "User": "1000"},
+		"rootfs": map[string]any{"type": "layers", "diff_ids": diffIDs},
+	})
+	Must(err)
 	manifest, err := json.Marshal([]map[string]any{{"Config": "config.json", "Layers": names}})
 	Must(err)
-	return Archive(append(headers, tar.Header{Name: "manifest.json", Mode: 0o644, PAXRecords: Content(string(manifest))})...)
+	return Archive(append(headers,
+		tar.Header{Name: "config.json", Mode: 0o644, PAXRecords: Content(string(config))},
+		tar.Header{Name: "manifest.json", Mode: 0o644, PAXRecords: Content(string(manifest))})...)
 }
 
 // Must panics.
@@ -123,7 +132,11 @@ func Config() sandbox.Config {
 }
 
 // Images has the probe's.
-func Images() map[string]string { return map[string]string{"probe": filepath.Join(Built, "image.tar")} }
+func Images() map[string]*imagearchive.Image {
+	probe, err := imagearchive.Open(filepath.Join(Built, "image.tar"))
+	Must(err)
+	return map[string]*imagearchive.Image{"probe": probe}
+}
 
 var count atomic.Int64
 
