@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/stretchr/testify/require"
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
@@ -57,7 +58,7 @@ func TestVolumeUsers(t *testing.T) {
 func TestReplacedImage(t *testing.T) {
 	f := &fakeSandboxes{program: sleeps}
 	s := newStage(t, f, labPod(never))
-	s.node.images["labs.local/other:1"] = &image{ref: "labs.local/other:1", id: "sha256:2", config: imageConfig{Env: []string{"PATH=/bin"}}}
+	s.node.images["labs.local/other:1"] = &image{ref: "labs.local/other:1", id: "sha256:2", config: v1.Config{Env: []string{"PATH=/bin"}}}
 	s.until(t, "ready", ready)
 	replace := func(image string) {
 		changed := s.pod.object().DeepCopy()

@@ -12,6 +12,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/util/flowcontrol"
+	"k8s.io/utils/clock"
 )
 
 // pod is one pod of this node, from its arrival until its object is gone.
@@ -35,10 +37,10 @@ type pod struct {
 	api        *corev1.Pod // the newest that the API server told of
 	address    netip.Addr
 	sandbox    sandboxPod
-	inside     context.Context // until the sandbox has ended or the pod has to leave
-	prepared   bool            // sandbox, network and volumes exist
-	open       bool            // containers may be started
-	back       backOff         // before another sandbox
+	inside     context.Context      // until the sandbox has ended or the pod has to leave
+	prepared   bool                 // sandbox, network and volumes exist
+	open       bool                 // containers may be started
+	back       *flowcontrol.Backoff // before another sandbox
 	arrived    metav1.Time
 	containers []*container
 	failure    *failure
@@ -58,7 +60,7 @@ func newPod(n *node, api *corev1.Pod) *pod {
 		node: n, key: types.NamespacedName{Namespace: api.Namespace, Name: api.Name}, uid: api.UID,
 		logs:  filepath.Join(n.config.logs(), fmt.Sprintf("%s_%s_%s", api.Namespace, api.Name, api.UID)),
 		dirty: make(chan struct{}, 1), stopped: make(chan struct{}), killing: make(chan struct{}),
-		resources: api.Spec.Resources, api: api, arrived: metav1.Now(), published: api.Status,
+		resources: api.Spec.Resources, api: api, back: newBackOff(clock.RealClock{}), arrived: metav1.Now(), published: api.Status,
 	}
 	p.kill = sync.OnceFunc(func() { close(p.killing) })
 	p.running, p.leave = context.WithCancel(n.running)

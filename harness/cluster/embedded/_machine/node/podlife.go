@@ -148,10 +148,13 @@ func (p *pod) replaceSandbox() bool {
 	for _, c := range p.of(sidecar) {
 		c.beginsAnew()
 	}
-	now := time.Now()
-	wait, _ := p.back.after(now, now)
+	now, wait := time.Now(), time.Duration(0)
+	if p.back.IsInBackOffSince(backOffID, now) {
+		wait = p.back.Get(backOffID)
+	}
 	select {
 	case <-time.After(wait):
+		p.back.Next(backOffID, now)
 		return true
 	case <-p.running.Done():
 		return false
