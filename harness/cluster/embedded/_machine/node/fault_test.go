@@ -170,8 +170,7 @@ func TestSandboxIsNotReplaced(t *testing.T) {
 	s := newStage(t, f, labPod(restarts(corev1.RestartPolicyNever)))
 	s.until(t, "ready", ready)
 	require.NoError(t, (<-sandboxes).Close())
-	status := s.until(t, "failed", func(s corev1.PodStatus) bool { return s.Phase == corev1.PodFailed })
-	assert.Equal(t, "SandboxChanged", status.Reason)
+	status := s.until(t, "failed", func(s corev1.PodStatus) bool { return s.Phase == corev1.PodFailed && s.Reason == "SandboxChanged" })
 	assert.Equal(t, "ContainerStatusUnknown", status.ContainerStatuses[0].State.Terminated.Reason)
 	assert.Empty(t, sandboxes)
 }

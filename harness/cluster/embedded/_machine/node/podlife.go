@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -55,7 +56,18 @@ func (p *pod) runContainers() (again bool) {
 	if p.initialize(inside) {
 		p.runApps(inside)
 	}
-	return inside.Err() != nil && p.running.Err() == nil && !p.finished() && p.replaceSandbox()
+	ended := inside.Err() != nil || p.lost()
+	return ended && p.running.Err() == nil && !p.finished() && p.replaceSandbox()
+}
+
+// lost reports whether a container ended with the sandbox, which is known a
+// moment before the sandbox's own end is.
+func (p *pod) lost() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.ContainsFunc(p.containers, func(c *container) bool {
+		return c.role != ephemeral && c.state.Terminated != nil && c.state.Terminated.Reason == unknown
+	})
 }
 
 // finished reports whether each of the pod's proper containers has ended for good.
@@ -136,8 +148,8 @@ func (p *pod) shut() {
 // another. What was in its volumes is lost.
 func (p *pod) replaceSandbox() bool {
 	p.shut()
-	p.lives.Wait()
 	p.closeSandbox()
+	p.lives.Wait()
 	if p.object().Spec.RestartPolicy == corev1.RestartPolicyNever {
 		p.change(func() {
 			p.failure = &failure{sandboxChanged, "The pod's sandbox ended by itself, and the restart policy allows no other."}
