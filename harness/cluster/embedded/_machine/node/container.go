@@ -34,7 +34,6 @@ type container struct {
 	begun chan struct{} // closed when it has started for the first time
 	once  bool          // begun is closed
 	back  *flowcontrol.Backoff
-	tried bool // to be created; another time is a restart
 
 	redefined chan struct{} // holds a token when the pod's object names another image
 
@@ -43,6 +42,7 @@ type container struct {
 	state    corev1.ContainerState
 	last     corev1.ContainerState
 	restarts int32
+	tried    bool // to run; the next time is a restart
 	started  bool // its startup probe has passed
 	ready    bool // its readiness probe passes
 	rights   *rights

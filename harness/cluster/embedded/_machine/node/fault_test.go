@@ -151,6 +151,25 @@ func TestSandboxIsReplaced(t *testing.T) {
 	}
 }
 
+// TestSandboxEndsBeforeTheContainerRuns ends a sandbox while its container is
+// started: it has not run, so the next start is no restart.
+func TestSandboxEndsBeforeTheContainerRuns(t *testing.T) {
+	sandboxes := make(chan *fakePod, 9)
+	f := &fakeSandboxes{program: sleeps, started: func(p *fakePod) error { sandboxes <- p; return nil }}
+	ended := false
+	f.refuse = func(sandbox.ContainerSpec) error {
+		if ended {
+			return nil
+		}
+		ended = true
+		return errors.Join(sandbox.ErrGone, (<-sandboxes).Close())
+	}
+	s := newStage(t, f, labPod())
+	status := s.until(t, "ready", ready)
+	assert.Zero(t, status.ContainerStatuses[0].RestartCount)
+	assert.Nil(t, status.ContainerStatuses[0].LastTerminationState.Terminated)
+}
+
 // recorded are the events so far.
 func (s *stage) recorded() (events []string) {
 	for {

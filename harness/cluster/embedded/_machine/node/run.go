@@ -48,8 +48,10 @@ func (c *container) create(ctx context.Context, planned *plan) (r *run, ended *c
 		var cannot *sandbox.NotSupportedError
 		switch {
 		case err == nil:
+			c.hasTried()
 			return r, nil
 		case errors.As(err, &its):
+			c.hasTried()
 			return nil, c.failedToStart(its)
 		case errors.As(err, &cannot):
 			c.record(warning(notSupported, cannot.Message+kindCan))
@@ -71,7 +73,6 @@ func (c *container) isCreated(planned *plan) {
 	if c.tried {
 		c.restarts++
 	}
-	c.tried = true
 	c.id, c.image, c.rights = newID(), planned.image, &planned.rights
 	if c.state.Terminated != nil {
 		c.last = c.state
@@ -79,6 +80,13 @@ func (c *container) isCreated(planned *plan) {
 	c.started, c.ready = false, false
 	c.pod.mu.Unlock()
 	c.record(normal("Created", "Container created"))
+}
+
+// hasTried makes the next start a restart.
+func (c *container) hasTried() {
+	c.pod.mu.Lock()
+	defer c.pod.mu.Unlock()
+	c.tried = true
 }
 
 // begin starts the container's process.
