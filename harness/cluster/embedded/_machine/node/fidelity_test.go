@@ -129,7 +129,7 @@ func TestEphemeralContainersAreRefusedToo(t *testing.T) {
 	require.True(t, ready(status))
 	require.Len(t, status.EphemeralContainerStatuses, 3)
 	for _, c := range status.EphemeralContainerStatuses {
-		require.Equal(t, cannotCreate, c.State.Waiting.Reason)
+		require.Equal(t, notSupported, c.State.Waiting.Reason)
 		require.Contains(t, c.State.Waiting.Message, "CLUSTER=kind can")
 	}
 	require.Len(t, f.runs, 1)
@@ -288,7 +288,7 @@ func TestWherePodsCannotListen(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newStage(t, &fakeSandboxes{program: sleeps, deaf: true}, labPod(func(p *corev1.Pod) { ask(&p.Spec.Containers[0]) }))
-			s.until(t, "refused", waitsFor(cannotCreate))
+			s.until(t, "refused", waitsFor(notSupported))
 			require.Contains(t, s.told(t, "NotSupported"), "nothing in a pod can listen here; a cluster made with CLUSTER=kind can")
 		})
 	}
