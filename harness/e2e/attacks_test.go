@@ -62,7 +62,6 @@ func TestAttacks(t *testing.T) {
 	assert.Less(t, most.memory, int64(workers*attackMemory))
 	assert.Less(t, most.disk, int64(workers*attackDisk))
 	assert.Less(t, most.processes, int64(workers*attackProcesses))
-	require.Zero(t, command.ProcessState.ExitCode(), "each was judged")
 
 	folders, err := filepath.Glob(filepath.Join(out, "submissions", "*"))
 	require.NoError(t, err)
@@ -77,6 +76,10 @@ func TestAttacks(t *testing.T) {
 			}
 			for _, lab := range result.Labs {
 				for _, c := range lab.Checks {
+					if a.Other && c.Outcome == harness.Error {
+						assert.Contains(t, c.Error, "CLUSTER=kind", c.ID)
+						continue
+					}
 					assert.NotEqual(t, harness.Error, c.Outcome, "%s: %s", c.ID, c.Error)
 				}
 				switch lab, err := fix.course.Lab(lab.Number); {

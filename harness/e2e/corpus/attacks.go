@@ -17,6 +17,7 @@ type Attack struct {
 	Name  string // in the folder of submissions
 	Lab   string // the folder of the lab that attacks
 	Wrong bool   // it does not do what that lab asks for
+	Other bool   // its pod is one for another kind of node: what it would do there is not known here
 }
 
 // Attacks writes those submissions into dir: the same at each call.
@@ -40,12 +41,21 @@ func Attacks(dir string, course harness.Course) ([]Attack, error) {
 		add(name+"-beside", "lab-5/list.sh", "( "+scripts[name]+"\n) >/dev/null 2>&1 &\n"+list, false)
 	}
 	for _, name := range slices.Sorted(maps.Keys(pods)) {
-		add("pod-"+name, "lab-1/pod.yaml", "apiVersion: v1\nkind: Pod\nmetadata: {name: rolecall}\nspec:\n"+indented(pods[name]), false)
+		add("pod-"+name, "lab-1/pod.yaml", pod(pods[name]), false)
+	}
+	for _, name := range slices.Sorted(maps.Keys(otherPods)) {
+		add("pod-"+name, "lab-1/pod.yaml", pod(otherPods[name]), false)
+		all[len(all)-1].Other = true
 	}
 	for _, name := range slices.Sorted(maps.Keys(manifests)) {
 		add("manifest-"+name, "lab-4/rolebinding.yaml", manifests[name], true)
 	}
 	return all, c.err
+}
+
+// pod is a manifest with that spec.
+func pod(spec string) string {
+	return "apiVersion: v1\nkind: Pod\nmetadata: {name: rolecall}\nspec:\n" + indented(spec)
 }
 
 // indented is text two columns to the right.
@@ -110,7 +120,6 @@ var pods = map[string]string{
 		"volumes: [{name: v, emptyDir: {}}]",
 	"own-devices": container(`sh -c "ln -sf /proc/1/mem /dev/null; ln -sf /proc/kcore /dev/zero; cat /proc/keys /proc/kcore; sleep infinity"`, "volumeMounts: [{name: v, mountPath: /dev}]") +
 		"volumes: [{name: v, emptyDir: {}}]",
-	"many-containers":     "containers:\n" + strings.Join(numbered(120, "- {name: c%d, image: labs.local/busybox-curl:1, command: [sleep, infinity]}"), "\n"),
 	"many-init":           "initContainers:\n" + strings.Join(numbered(60, "- {name: i%d, image: labs.local/busybox-curl:1, command: [sh, -c, 'tail /dev/zero; true']}"), "\n") + "\n" + container("sleep infinity", ""),
 	"many-volumes":        container("sleep infinity", "") + "volumes:\n" + strings.Join(numbered(300, "- {name: v%d, emptyDir: {medium: Memory}}"), "\n"),
 	"many-variables":      container("sleep infinity", "env:\n"+strings.Join(numbered(200, "  - {name: V%d, value: '"+strings.Repeat("x", 4000)+"'}"), "\n")),
@@ -131,6 +140,11 @@ var pods = map[string]string{
 	"host-network":        "hostNetwork: true\nhostPID: true\nhostIPC: true\n" + container("sleep infinity", ""),
 	"climbing-subpath":    container("sleep infinity", "volumeMounts: [{name: v, mountPath: /v, subPath: ../../..}]") + "volumes: [{name: v, emptyDir: {}}]",
 	"asks-for-everything": container("sleep infinity", "resources: {requests: {cpu: 1000, memory: 1Ti, ephemeral-storage: 1Ti}}"),
+}
+
+// otherPods ask for what the embedded cluster does not give and kind does.
+var otherPods = map[string]string{
+	"many-containers": "containers:\n" + strings.Join(numbered(120, "- {name: c%d, image: labs.local/busybox-curl:1, command: [sleep, infinity]}"), "\n"),
 }
 
 // container is a list of one, which runs a command with more fields.
