@@ -60,7 +60,7 @@ func (n *node) handler() http.Handler {
 	routes.HandleFunc("GET /containerLogs/{namespace}/{pod}/{container}", n.serveLogs)
 	virtual := api.PodHandler(api.PodHandlerConfig{
 		RunInContainer: n.exec, AttachToContainer: n.attach, PortForward: n.portForward,
-		GetPods: n.provider.GetPods, GetPodsFromKubernetes: n.provider.GetPods,
+		GetPods: n.provider.objects, GetPodsFromKubernetes: n.provider.objects,
 		StreamIdleTimeout: streamIdle, StreamCreationTimeout: streamIdle,
 	}, true)
 	routes.Handle("/", n.mustRun(virtual))

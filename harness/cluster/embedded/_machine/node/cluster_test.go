@@ -34,6 +34,21 @@ import (
 
 const auditPolicy = "apiVersion: audit.k8s.io/v1\nkind: Policy\nrules: [{level: Metadata, omitStages: [RequestReceived]}]\n"
 
+// folder holds the clusters' files. It stays until all tests have run: etcd
+// lives as long as its process, and ends that when its files vanish.
+var folder string
+
+func TestMain(m *testing.M) {
+	var err error
+	if folder, err = os.MkdirTemp("", "node-"); err != nil {
+		fmt.Fprintln(os.Stderr, "making a folder for the tests:", err)
+		os.Exit(1)
+	}
+	status := m.Run()
+	os.RemoveAll(folder)
+	os.Exit(status)
+}
+
 // cluster is a control plane with this node, for tests.
 type cluster struct {
 	config *rest.Config
@@ -48,7 +63,8 @@ func newCluster(t testing.TB) *cluster {
 	if archive == "" {
 		t.Skip("LAB_IMAGE names no archive of the lab image")
 	}
-	dir := t.TempDir()
+	dir, err := os.MkdirTemp(folder, "")
+	require.NoError(t, err)
 	agent, policy := filepath.Join(dir, "sandbox"), filepath.Join(dir, "policy.yaml")
 	build := exec.Command("go", "build", "-trimpath", "-o", agent, "../sandbox/agent")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")

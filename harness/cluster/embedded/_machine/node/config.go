@@ -1,4 +1,4 @@
-// Package node is the one node of the embedded cluster: a virtual kubelet that
+// Package node is the one node of the embedded cluster, which
 // runs pods in sandboxes on this machine. What a pod gets is what a kubelet
 // gives, as far as a program in the pod or a reader of its object can see.
 //

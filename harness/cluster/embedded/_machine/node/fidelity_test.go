@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -311,5 +312,60 @@ func (s *stage) told(t *testing.T, reason string) string {
 		case <-timeout:
 			t.Fatalf("no event %s", reason)
 		}
+	}
+}
+
+// TestPodsComeAndGo tells the node of pods in ways that only a race brings
+// about.
+func TestPodsComeAndGo(t *testing.T) {
+	f := &fakeSandboxes{program: sleeps}
+	s := newStage(t, f, labPod())
+	s.until(t, "ready", ready)
+	v := s.node.provider
+
+	another := labPod(func(p *corev1.Pod) { p.UID = "5678" })
+	v.sees(another) // the old one was deleted, and nobody said so
+	<-s.pod.stopped
+	require.Equal(t, types.UID("5678"), v.find("default", "rolecall").uid)
+
+	now := metav1.Now()
+	unknown := labPod(func(p *corev1.Pod) {
+		p.Name, p.UID, p.DeletionTimestamp, p.DeletionGracePeriodSeconds = "unknown", "9", &now, new(int64(30))
+	})
+	_, err := s.client.CoreV1().Pods("default").Create(t.Context(), unknown, metav1.CreateOptions{})
+	require.NoError(t, err)
+	v.sees(unknown) // deleted before it ran
+	require.Nil(t, v.find("default", "unknown"))
+	require.Eventually(t, func() bool {
+		_, err := s.client.CoreV1().Pods("default").Get(t.Context(), "unknown", metav1.GetOptions{})
+		return apierrors.IsNotFound(err)
+	}, 5*time.Second, 10*time.Millisecond)
+
+	v.sees(labPod(func(p *corev1.Pod) { p.Name, p.UID, p.Status.Phase = "over", "10", corev1.PodSucceeded }))
+	require.Nil(t, v.find("default", "over"), "the end of a pod is not taken back")
+
+	left := another.DeepCopy()
+	left.DeletionTimestamp, left.DeletionGracePeriodSeconds = &now, new(int64(1))
+	p := v.find("default", "rolecall")
+	v.sees(left)
+	<-p.stopped
+}
+
+// TestNodeStatusIsKept has the controller manager take the node for dead.
+func TestNodeStatusIsKept(t *testing.T) {
+	s := newStage(t, &fakeSandboxes{program: sleeps}, labPod())
+	object := s.node.object(10250)
+	dead := object.DeepCopy()
+	for i := range dead.Status.Conditions {
+		dead.Status.Conditions[i].Status = corev1.ConditionUnknown
+	}
+	nodes := s.client.CoreV1().Nodes()
+	_, err := nodes.Create(t.Context(), dead, metav1.CreateOptions{})
+	require.NoError(t, err)
+	s.node.keepStatus(t.Context(), object)
+	kept, err := nodes.Get(t.Context(), "node", metav1.GetOptions{})
+	require.NoError(t, err)
+	for i, condition := range kept.Status.Conditions {
+		require.Equal(t, object.Status.Conditions[i].Status, condition.Status, condition.Type)
 	}
 }

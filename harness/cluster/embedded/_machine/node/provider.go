@@ -5,16 +5,17 @@ import (
 	"sync"
 	"time"
 
-	"github.com/virtual-kubelet/virtual-kubelet/errdefs"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
-	corev1client "k8s.io/client-go/kubernetes/typed/core/v1"
 	corelisters "k8s.io/client-go/listers/core/v1"
+	"k8s.io/client-go/tools/cache"
+	"k8s.io/klog/v2"
+	podutil "k8s.io/kubernetes/pkg/api/v1/pod"
 )
 
-// provider is the node as the virtual kubelet's pod controller drives it.
+// provider has the pods of this node, as the API server tells of them.
 type provider struct {
 	node *node
 	api  corelisters.PodLister
@@ -23,8 +24,52 @@ type provider struct {
 	pods map[types.NamespacedName]*pod
 }
 
-// CreatePod starts a pod's life and does not wait for it.
-func (v *provider) CreatePod(_ context.Context, api *corev1.Pod) error {
+// handler follows the pods that are bound to this node. None of what it calls
+// waits for a pod.
+func (v *provider) handler() cache.ResourceEventHandler {
+	sees := func(object any) {
+		if api, ok := object.(*corev1.Pod); ok {
+			v.sees(api)
+		}
+	}
+	return cache.ResourceEventHandlerFuncs{
+		AddFunc:    sees,
+		UpdateFunc: func(_, object any) { sees(object) },
+		DeleteFunc: func(object any) {
+			if last, ok := object.(cache.DeletedFinalStateUnknown); ok {
+				object = last.Obj
+			}
+			api, ok := object.(*corev1.Pod)
+			if !ok {
+				return
+			}
+			if p := v.find(api.Namespace, api.Name); p != nil && p.uid == api.UID {
+				p.vanish()
+			}
+		},
+	}
+}
+
+// sees takes in what the API server has of a pod: a new one begins, and one
+// that has that name and is another's leaves.
+func (v *provider) sees(api *corev1.Pod) {
+	p := v.find(api.Namespace, api.Name)
+	if p != nil && p.uid != api.UID {
+		p.vanish()
+		p = nil
+	}
+	switch {
+	case p != nil:
+		v.update(p, api)
+	case api.DeletionTimestamp != nil:
+		go v.node.forget(api)
+	case !podutil.IsPodTerminal(api):
+		v.start(api)
+	}
+}
+
+// start starts a pod's life and does not wait for it.
+func (v *provider) start(api *corev1.Pod) {
 	key := types.NamespacedName{Namespace: api.Namespace, Name: api.Name}
 	p := newPod(v.node, api)
 	v.mu.Lock()
@@ -40,76 +85,40 @@ func (v *provider) CreatePod(_ context.Context, api *corev1.Pod) error {
 		}
 		v.mu.Unlock()
 	}()
-	return nil
 }
 
-// UpdatePod takes in what was changed of a pod; its watch has told it already.
-func (v *provider) UpdatePod(_ context.Context, api *corev1.Pod) error {
-	if p := v.find(api.Namespace, api.Name); p != nil && p.uid == api.UID {
-		v.update(p, api)
-	}
-	return nil
-}
-
-// update tells a pod that the API server has a newer state of it.
+// update tells a pod that the API server has a newer state of it. One that was
+// deleted leaves within its grace.
 func (v *provider) update(p *pod, api *corev1.Pod) {
 	p.sees(api)
+	if api.DeletionTimestamp != nil {
+		p.depart(gracePeriod(api))
+		return
+	}
 	p.addEphemeral()
 	p.redefine()
 	v.node.refresh.wake(func(other *pod) bool { return other == p })
 }
 
-// DeletePod makes a pod leave within its grace. One whose object is gone
-// already leaves at once.
-func (v *provider) DeletePod(_ context.Context, api *corev1.Pod) error {
-	p := v.find(api.Namespace, api.Name)
-	if p == nil || p.uid != api.UID {
-		return errdefs.NotFound("no such pod on this node")
+// forget deletes the object of a pod of which nothing runs here, unless that
+// was done and others hold it.
+func (n *node) forget(api *corev1.Pod) {
+	if seconds := api.DeletionGracePeriodSeconds; seconds != nil && *seconds == 0 {
+		return
 	}
-	if current, err := v.api.Pods(api.Namespace).Get(api.Name); apierrors.IsNotFound(err) || err == nil && current.UID != p.uid {
-		p.vanish()
-		return nil
+	for n.running.Err() == nil {
+		ctx, cancel := context.WithTimeout(n.running, sendTime)
+		err := n.client.CoreV1().Pods(api.Namespace).Delete(ctx, api.Name, metav1.DeleteOptions{
+			GracePeriodSeconds: new(int64), Preconditions: metav1.NewUIDPreconditions(string(api.UID)),
+		})
+		cancel()
+		if err == nil || apierrors.IsNotFound(err) || apierrors.IsConflict(err) || apierrors.IsForbidden(err) {
+			return
+		}
+		klog.ErrorS(err, "Deleting the object of a pod that does not run", "pod", klog.KObj(api))
+		time.Sleep(retry)
 	}
-	p.sees(api)
-	p.depart(gracePeriod(api))
-	return nil
 }
-
-// GetPod is the pod of that name, if it is still the one that the API server
-// has. Its predecessor leaves.
-func (v *provider) GetPod(_ context.Context, namespace, name string) (*corev1.Pod, error) {
-	p := v.find(namespace, name)
-	if p == nil {
-		return nil, errdefs.NotFoundf("pod %s/%s is not on this node", namespace, name)
-	}
-	if current, err := v.api.Pods(namespace).Get(name); err == nil && current.UID != p.uid {
-		p.vanish()
-		return nil, errdefs.NotFoundf("pod %s/%s is another one now", namespace, name)
-	}
-	return p.object(), nil
-}
-
-// GetPodStatus is the pod's status as it is now.
-func (v *provider) GetPodStatus(_ context.Context, namespace, name string) (*corev1.PodStatus, error) {
-	p := v.find(namespace, name)
-	if p == nil {
-		return nil, errdefs.NotFoundf("pod %s/%s is not on this node", namespace, name)
-	}
-	status := p.status()
-	return &status, nil
-}
-
-// GetPods are all pods of this node.
-func (v *provider) GetPods(context.Context) (all []*corev1.Pod, _ error) {
-	for _, p := range v.list() {
-		all = append(all, p.object())
-	}
-	return all, nil
-}
-
-// NotifyPods says that the virtual kubelet need not ask for statuses. Each pod
-// sends its own; see publish.
-func (*provider) NotifyPods(context.Context, func(*corev1.Pod)) {}
 
 func (v *provider) find(namespace, name string) *pod {
 	v.mu.Lock()
@@ -126,50 +135,10 @@ func (v *provider) list() (all []*pod) {
 	return all
 }
 
-// podsClient is the virtual kubelet's, which deletes a pod's object as soon as
-// no container runs or the grace is over. Here a pod's object goes when the
-// pod has stopped, as with a kubelet.
-type podsClient struct {
-	corev1client.PodsGetter
-	provider *provider
-}
-
-// Pods returns the client for one namespace.
-func (c podsClient) Pods(namespace string) corev1client.PodInterface {
-	return podClient{c.PodsGetter.Pods(namespace), c.provider, namespace}
-}
-
-type podClient struct {
-	corev1client.PodInterface
-	provider  *provider
-	namespace string
-}
-
-// Delete has a pod leave that this node still knows, and deletes the object of
-// another.
-func (c podClient) Delete(ctx context.Context, name string, options metav1.DeleteOptions) error {
-	p := c.provider.find(c.namespace, name)
-	if p == nil || options.Preconditions == nil || options.Preconditions.UID == nil || *options.Preconditions.UID != p.uid {
-		err := c.PodInterface.Delete(ctx, name, options)
-		if apierrors.IsNotFound(err) {
-			return nil
-		}
-		return err
+// objects are the pods as the API server last told of them.
+func (v *provider) objects(context.Context) (all []*corev1.Pod, _ error) {
+	for _, p := range v.list() {
+		all = append(all, p.object())
 	}
-	api := p.object()
-	if api.DeletionTimestamp == nil {
-		if current, err := c.provider.api.Pods(c.namespace).Get(name); err == nil && current.UID == p.uid {
-			api = current
-			p.sees(api)
-		}
-	}
-	left := gracePeriod(api)
-	if api.DeletionTimestamp != nil {
-		left = max(0, min(left, time.Until(api.DeletionTimestamp.Time)))
-	}
-	if left == 0 {
-		left = minimumGrace // it had its grace
-	}
-	p.depart(left)
-	return nil
+	return all, nil
 }

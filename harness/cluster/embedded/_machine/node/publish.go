@@ -16,8 +16,8 @@ import (
 // newest only, until the object is gone. When a pod that was deleted has
 // stopped, it removes the object.
 //
-// It sends patches of the status, as the kubelet does. The virtual kubelet
-// would replace the object, its labels and annotations with it.
+// It sends patches of the status, as the kubelet does: to replace the object
+// would take back what others have changed of it.
 func (p *pod) publish() {
 	for p.send() {
 		select {
