@@ -42,6 +42,8 @@ type broken struct {
 	wait          func(context.Context)
 }
 
+func (b *broken) Exists() bool { return b.ups > 0 }
+
 func (b *broken) Up(ctx context.Context) error {
 	b.ups++
 	if b.wait != nil {

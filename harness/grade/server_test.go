@@ -125,6 +125,8 @@ type played struct {
 	ups, downs int
 }
 
+func (p *played) Exists() bool { return p.ups > p.downs }
+
 func (p *played) Up(context.Context) error { p.ups++; return nil }
 func (p *played) Config() *rest.Config {
 	return &rest.Config{Host: p.URL, QPS: -1, ContentConfig: rest.ContentConfig{ContentType: "application/json"}}
