@@ -18,7 +18,7 @@ import (
 	"rolecall/harness/report"
 )
 
-var attackCount = flag.Int("attacks", 12, "how many of the about 100 attacks TestAttacks makes")
+var attackCount = flag.Int("attacks", 12, "how many of the about 100 attacks TestEmbeddedAttacks makes")
 
 // What a class of attackers may take from the machine, for each that is graded
 // at a time: the cluster, the commands, and all pods of a submission.
@@ -28,10 +28,10 @@ const (
 	attackProcesses = 1500
 )
 
-// TestAttacks grades a class of attackers with honest learners among them. The
+// TestEmbeddedAttacks grades a class of attackers with honest learners among them. The
 // honest keep their grades, no attack raises its own or makes an error of a
 // failure, and the machine never loses more than the bounds.
-func TestAttacks(t *testing.T) {
+func TestEmbeddedAttacks(t *testing.T) {
 	bed := only(t, "embedded")
 	bed = bed.named(bed.Name() + "-attacks")
 	dir, out := t.TempDir(), t.TempDir()
