@@ -18,7 +18,7 @@ import (
 	"rolecall/harness/report"
 )
 
-var attackCount = flag.Int("attacks", 12, "how many of the about 100 attacks TestEmbeddedAttacks makes")
+var attackCount = flag.Int("attacks", 8, "how many of the about 100 attacks TestEmbeddedAttacks makes")
 
 // What a class of attackers may take from the machine, for each that is graded
 // at a time: the cluster, the commands, and all pods of a submission.
