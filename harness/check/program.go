@@ -91,14 +91,15 @@ const (
 
 // running is a function of sh that looks for processes beside its own shell and
 // process 1. It does so without a fork, which may be impossible then. What has
-// ended and was not reaped does not count, nor does timeout's own watcher,
-// which lingers.
+// ended and was not reaped does not count. Where there is no /proc, each exec
+// has a user of its own, whose processes it can signal.
 const running = `
 running() {
+	[ -e /proc/1 ] || { kill -0 -1 2>/dev/null; return; }
 	for o in /proc/[0-9]*; do
 		case $o in /proc/1|/proc/$$) continue ;; esac
 		{ read -r o <$o/stat; } 2>/dev/null || continue
-		case $o in *') Z '*|*') X '*|*' (timeout) '*) ;; *) return 0 ;; esac
+		case $o in *') Z '*|*') X '*) ;; *) return 0 ;; esac
 	done
 	return 1
 }
@@ -109,17 +110,20 @@ settled() {
 }
 `
 
-// wrapper takes a program from standard input ($1 bytes) and runs it ($2 is
-// its interpreter, if any) for $4 seconds at most. Nothing in it is secret: how
-// the program ended is the exit status of the call, which the kubelet reports.
-// The program cannot trace the wrapper, since it may not read the image's
-// shell; it can only end it by a signal, which the status shows. With $3, all
-// that the program leaves running after a moment of grace is killed.
+// wrapper takes a program from standard input ($1 bytes) and runs it; $2 is
+// its interpreter, if any. Nothing in it is secret: how the program ended is
+// the exit status of the call, which the kubelet reports. The program cannot
+// trace the wrapper, since it may not read the image's shell; it can only end
+// it by a signal, which the status shows. With $3, all that the program leaves
+// running after a moment of grace is killed, and whoever calls ends what takes
+// too long: timeout(1), which does it otherwise after $4 seconds, lingers under
+// a name that a program can take, too.
 const wrapper = running + `
 d=/tmp; [ -w "$d" ] || d=/dev/shm
 p="$d/` + storedAs + `"
 { head -c "$1" > "$p" && chmod 755 "$p"; } || exit 253
-timeout -s KILL "$4" $2 "$p" </dev/null
+limit="timeout -s KILL $4"; [ -z "$3" ] || limit=
+$limit $2 "$p" </dev/null
 s=$?
 rm -f "$p"
 case $s in 137) s=251 ;; 251|252|253|254|255) s=250 ;; esac
@@ -176,7 +180,11 @@ func (e *Env) RunInPod(ctx context.Context, pod *corev1.Pod, container string, p
 }
 
 func (e *Env) run(ctx context.Context, namespace, pod, container string, p *Program, kill string) (*Run, error) {
-	bounded, cancel := context.WithTimeout(ctx, ProgramTime+10*time.Second)
+	within := ProgramTime
+	if kill == "" { // the wrapper ends it in time
+		within += 10 * time.Second
+	}
+	bounded, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
 	interpreter := ""
 	if p.script {

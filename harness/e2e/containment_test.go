@@ -133,6 +133,7 @@ func TestHostileProgramsHarmNobodyElse(t *testing.T) {
 		"kills all":                        {"kill -9 -1; echo still here", func(r *check.Run) bool { return r.ShellKilled || r.ExitStatus != 0 || r.Stdout != "still here\n" }},
 		"stops all":                        {"kill -STOP -1; sleep 1", nil},
 		"leaves a daemon":                  {"(while :; do :; done) & (setsid sleep 1000 &) ; exit 0", func(r *check.Run) bool { return r.LeftProcesses }},
+		"leaves a daemon of our name":      {"(setsid sh -c 'printf timeout >/proc/$$/comm; while :; do :; done' &); exit 0", func(r *check.Run) bool { return r.LeftProcesses }},
 		"reads how the wrapper ends":       {"tr '\\0' '\\n' </proc/$PPID/cmdline; tr '\\0' '\\n' </proc/$PPID/cmdline >&2; while :; do :; done", func(r *check.Run) bool { return r.TimedOut }},
 		"ends the wrapper and goes on":     {"trap '' TERM HUP; kill -TERM $PPID; while :; do :; done", func(r *check.Run) bool { return r.Ended() != nil }},
 		"looks into the wrapper":           {"for f in environ mem fd maps; do cat /proc/$PPID/$f >/dev/null 2>&1 && echo $f; ls /proc/$PPID/$f/0 2>/dev/null; done; true", func(r *check.Run) bool { return r.Ended() == nil && r.Stdout == "" }},
