@@ -50,8 +50,10 @@ func (h hostile) caller(t *testing.T) *check.Caller {
 // run runs a script and returns what became of it.
 func (h hostile) run(t *testing.T, c *check.Caller, script string) *check.Run {
 	t.Helper()
-	require.NoError(t, os.WriteFile(filepath.Join(h.dir, "lab-2/call.sh"), []byte(script), 0o644))
-	program, err := h.Program(t.Context(), "lab-2", "call")
+	folder, err := os.MkdirTemp(h.dir, "hostile-")
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(filepath.Join(folder, "call.sh"), []byte(script), 0o644))
+	program, err := h.Program(t.Context(), filepath.Base(folder), "call")
 	require.NoError(t, err)
 	run, err := h.RunIn(t.Context(), c, program)
 	require.NoError(t, err)
@@ -118,40 +120,66 @@ func (h hostile) seesNothing(t *testing.T, apiServer string) {
 	})
 }
 
-// TestHostileProgramsHarmNobodyElse ends a program for each thing that it may
-// try to exhaust; the cluster judges the next submission as if nothing was.
-func TestHostileProgramsHarmNobodyElse(t *testing.T) {
-	b := bed(t)
-	for name, test := range map[string]struct {
-		script string
-		ended  func(*check.Run) bool // nil where any end will do
-	}{
-		"fork bomb":                        {"f() { f | f & }; f; sleep 60", func(r *check.Run) bool { return r.Ended() != nil || r.ExitStatus != 0 }},
+// program is a hostile one, and how its run should end.
+type program struct {
+	script string
+	ended  func(*check.Run) bool // nil where any end will do
+}
+
+// soon are hostile programs that end soon, late those that take all the time
+// that there is.
+var (
+	soon = map[string]program{
 		"memory hog":                       {"tail /dev/zero", func(r *check.Run) bool { return r.OutOfMemory || r.ExitStatus != 0 }},
 		"disk filler":                      {"dd if=/dev/zero of=/tmp/full bs=1M count=2000", func(r *check.Run) bool { return r.ExitStatus != 0 }},
 		"endless output":                   {"yes", func(r *check.Run) bool { return r.OutputTooLong }},
 		"kills all":                        {"kill -9 -1; echo still here", func(r *check.Run) bool { return r.ShellKilled || r.ExitStatus != 0 || r.Stdout != "still here\n" }},
-		"stops all":                        {"kill -STOP -1; sleep 1", nil},
 		"leaves a daemon":                  {"(while :; do :; done) & (setsid sleep 1000 &) ; exit 0", func(r *check.Run) bool { return r.LeftProcesses }},
 		"leaves a daemon of our name":      {"(setsid sh -c 'printf timeout >/proc/$$/comm; while :; do :; done' &); exit 0", func(r *check.Run) bool { return r.LeftProcesses }},
-		"reads how the wrapper ends":       {"tr '\\0' '\\n' </proc/$PPID/cmdline; tr '\\0' '\\n' </proc/$PPID/cmdline >&2; while :; do :; done", func(r *check.Run) bool { return r.TimedOut }},
-		"ends the wrapper and goes on":     {"trap '' TERM HUP; kill -TERM $PPID; while :; do :; done", func(r *check.Run) bool { return r.Ended() != nil }},
 		"looks into the wrapper":           {"for f in environ mem fd maps; do cat /proc/$PPID/$f >/dev/null 2>&1 && echo $f; ls /proc/$PPID/$f/0 2>/dev/null; done; true", func(r *check.Run) bool { return r.Ended() == nil && r.Stdout == "" }},
-		"kills the wrapper and goes on":    {"kill -KILL $PPID; while :; do :; done", func(r *check.Run) bool { return r.Ended() != nil }},
-		"closes its streams and goes on":   {"(setsid sh -c 'exec >&- 2>&- <&-; kill -KILL '$PPID'; while :; do :; done' &); sleep 30", func(r *check.Run) bool { return r.Ended() != nil }},
 		"ends with the wrapper's statuses": {"exit 252", func(r *check.Run) bool { return r.Ended() == nil && r.ExitStatus == 250 }},
 		"opens all files":                  {"i=3; while [ $i -lt 100000 ]; do eval \"exec $i</dev/null\" || exit 1; i=$((i+1)); done", func(r *check.Run) bool { return r.ExitStatus != 0 || r.TimedOut }},
-	} {
+	}
+	late = map[string]program{
+		"fork bomb":                      {"f() { f | f & }; f; sleep 60", func(r *check.Run) bool { return r.Ended() != nil || r.ExitStatus != 0 }},
+		"stops all":                      {"kill -STOP -1; sleep 1", nil},
+		"reads how the wrapper ends":     {"tr '\\0' '\\n' </proc/$PPID/cmdline; tr '\\0' '\\n' </proc/$PPID/cmdline >&2; while :; do :; done", func(r *check.Run) bool { return r.TimedOut }},
+		"ends the wrapper and goes on":   {"trap '' TERM HUP; kill -TERM $PPID; while :; do :; done", func(r *check.Run) bool { return r.Ended() != nil }},
+		"kills the wrapper and goes on":  {"kill -KILL $PPID; while :; do :; done", func(r *check.Run) bool { return r.Ended() != nil }},
+		"closes its streams and goes on": {"(setsid sh -c 'exec >&- 2>&- <&-; kill -KILL '$PPID'; while :; do :; done' &); sleep 30", func(r *check.Run) bool { return r.Ended() != nil }},
+	}
+)
+
+// TestHostileProgramsHarmNobodyElse ends a program for each thing that it may
+// try to exhaust; the cluster judges the next submission as if nothing was.
+func TestHostileProgramsHarmNobodyElse(t *testing.T) {
+	b := bed(t)
+	for name, p := range soon {
 		t.Run(name, func(t *testing.T) {
-			b.hostile(t, func(h hostile) {
-				began := time.Now()
-				run := h.run(t, h.caller(t), test.script)
-				assert.True(t, test.ended == nil || test.ended(run), "exit status %d, stdout %.100q, stderr %.100q", run.ExitStatus, run.Stdout, run.Stderr)
-				assert.Less(t, time.Since(began), time.Minute)
-			})
+			b.hostile(t, func(h hostile) { h.ends(t, p) })
 			b.passes(t, 3)
 		})
 	}
+	b.hostile(t, func(h hostile) {
+		t.Run("at once", func(t *testing.T) {
+			for name, p := range late {
+				t.Run(name, func(t *testing.T) {
+					t.Parallel()
+					h.ends(t, p)
+				})
+			}
+		})
+	})
+	b.passes(t, 3)
+}
+
+// ends runs a program in a pod of its own and holds it to its end.
+func (h hostile) ends(t *testing.T, p program) {
+	t.Helper()
+	began := time.Now()
+	run := h.run(t, h.caller(t), p.script)
+	assert.True(t, p.ended == nil || p.ended(run), "exit status %d, stdout %.100q, stderr %.100q", run.ExitStatus, run.Stdout, run.Stderr)
+	assert.Less(t, time.Since(began), time.Minute)
 }
 
 // TestPodsAreConfinedWithoutAsking runs a pod that asks for no security at all.
