@@ -91,11 +91,10 @@ const (
 
 // running is a function of sh that looks for processes beside its own shell and
 // process 1. It does so without a fork, which may be impossible then. What has
-// ended and was not reaped does not count. Where there is no /proc, each exec
-// has a user of its own, whose processes it can signal.
+// ended and was not reaped does not count. Where there is no /proc, nothing is
+// seen.
 const running = `
 running() {
-	[ -e /proc/1 ] || { kill -0 -1 2>/dev/null; return; }
 	for o in /proc/[0-9]*; do
 		case $o in /proc/1|/proc/$$) continue ;; esac
 		{ read -r o <$o/stat; } 2>/dev/null || continue
@@ -117,12 +116,12 @@ settled() {
 // it by a signal, which the status shows. With $3, all that the program leaves
 // running after a moment of grace is killed, and whoever calls ends what takes
 // too long: timeout(1), which does it otherwise after $4 seconds, lingers under
-// a name that a program can take, too.
+// a name that a program can take, too. That does no harm where nothing is seen.
 const wrapper = running + `
 d=/tmp; [ -w "$d" ] || d=/dev/shm
 p="$d/` + storedAs + `"
 { head -c "$1" > "$p" && chmod 755 "$p"; } || exit 253
-limit="timeout -s KILL $4"; [ -z "$3" ] || limit=
+limit="timeout -s KILL $4"; [ -z "$3" ] || [ ! -e /proc/1 ] || limit=
 $limit $2 "$p" </dev/null
 s=$?
 rm -f "$p"
