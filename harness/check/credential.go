@@ -31,6 +31,7 @@ const ServiceAccountPath = "/var/run/secrets/kubernetes.io/serviceaccount"
 // A Credential is what a caller finds at ServiceAccountPath.
 type Credential int
 
+// The credentials that there are.
 const (
 	Genuine      Credential = iota // what Kubernetes mounts
 	ForeignCA                      // the genuine token, another authority's ca.crt
