@@ -33,6 +33,8 @@ func newAPIServer(ctx context.Context, c Config, p *pki, front *Front, pods *pod
 		return nil, fmt.Errorf("setting feature gates: %w", err)
 	}
 	options.SecureServing.Listener = front
+	// No flag says so: a token of what is deleted is to end with it, and not up to 10 s later.
+	options.Authentication.TokenSuccessCacheTTL = 0
 	completed, err := options.Complete(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("completing kube-apiserver's options: %w", err)

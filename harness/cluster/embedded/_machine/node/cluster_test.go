@@ -84,7 +84,7 @@ func newCluster(t testing.TB) *cluster {
 			Name: "node", Dir: dir, Client: plane.Node, Cluster: plane.Proxy, Front: plane.Front,
 			Serving: plane.Kubelet, ClientCA: plane.ClientCA, APIServerName: controlplane.KubeletClient,
 			Images: map[string]string{labImage: archive}, Sandboxes: pods,
-			ServiceIP: config.ServiceIP(), DNSIP: config.DNSIP(), Ready: func() {},
+			ServiceIP: config.ServiceIP(), DNSIP: config.DNSIP(), Ready: func() {}, Odd: func(string) {},
 			Reach: func(dial func(context.Context, string, string) (net.Conn, error)) { plane.ReachPods(dial) },
 		})
 	}()

@@ -49,6 +49,10 @@ type Config struct {
 	Reach func(dial func(ctx context.Context, network, address string) (net.Conn, error))
 	// Ready is called once, when pods can be scheduled to the node.
 	Ready func()
+	// Odd is told what a pod did beyond its limits, and what of a pod could not be
+	// removed: from then on nobody proves what is left of it. It may be called
+	// concurrently.
+	Odd func(what string)
 }
 
 // Front takes listeners over: what connects to one is served by the API server,

@@ -65,7 +65,7 @@ func Run(ctx context.Context, config Config) error {
 			}
 		}()
 	}
-	return runWith(ctx, config, held, realSandboxes{real})
+	return runWith(ctx, config, held, realSandboxes{real, config.Odd})
 }
 
 // runWith is Run with any sandboxes.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net"
 	"os"
+	"sync/atomic"
 	"syscall"
 
 	"rolecall.build/machine/sandbox"
@@ -37,22 +38,52 @@ type process interface {
 	terminal() *os.File
 }
 
-// realSandboxes is the sandbox package as the node sees it.
-type realSandboxes struct{ sandbox.Runtime }
+// realSandboxes is the sandbox package as the node sees it. odd is
+// Config.Odd.
+type realSandboxes struct {
+	sandbox.Runtime
+	odd func(what string)
+}
 
 func (r realSandboxes) servers() bool { return r.Support().Servers }
 
 func (r realSandboxes) start(ctx context.Context, spec sandbox.PodSpec) (sandboxPod, error) {
 	p, err := r.Start(ctx, spec)
 	if err != nil {
+		if ctx.Err() == nil {
+			r.odd("a pod's sandbox could not be started: " + err.Error())
+		}
 		return nil, err
 	}
-	return realPod{p}, nil
+	started := &realPod{Pod: p, odd: r.odd}
+	go func() {
+		if <-p.Done(); !started.closing.Load() {
+			r.odd("a pod's sandbox ended by itself")
+		}
+	}()
+	return started, nil
 }
 
-type realPod struct{ sandbox.Pod }
+type realPod struct {
+	sandbox.Pod
+	odd     func(what string)
+	closing atomic.Bool
+}
 
-func (p realPod) run(ctx context.Context, spec sandbox.ContainerSpec) (process, error) {
+// Close says what it found to be odd.
+func (p *realPod) Close() error {
+	p.closing.Store(true)
+	err := p.Pod.Close()
+	if err != nil {
+		p.odd("a pod's sandbox could not be removed: " + err.Error())
+	}
+	if p.OverLimit() {
+		p.odd("a pod used more memory than it may")
+	}
+	return err
+}
+
+func (p *realPod) run(ctx context.Context, spec sandbox.ContainerSpec) (process, error) {
 	started, err := p.Run(ctx, spec)
 	if err != nil {
 		return nil, err
@@ -60,7 +91,7 @@ func (p realPod) run(ctx context.Context, spec sandbox.ContainerSpec) (process, 
 	return realProcess{started}, nil
 }
 
-func (p realPod) exec(ctx context.Context, container string, spec sandbox.ExecSpec) (process, error) {
+func (p *realPod) exec(ctx context.Context, container string, spec sandbox.ExecSpec) (process, error) {
 	started, err := p.Exec(ctx, container, spec)
 	if err != nil {
 		return nil, err

@@ -83,6 +83,10 @@ type Pod interface {
 	// Dial connects from inside the pod's network, for probes and port-forward.
 	// The caller closes the connection. Without a deadline it takes 30 s at most.
 	Dial(ctx context.Context, network, address string) (net.Conn, error)
+	// OverLimit reports, once the pod is closed, whether a process of it was killed
+	// for the memory it used. Where a watch of the agent's counts the memory, that
+	// is known only of processes that Run and Exec started.
+	OverLimit() bool
 	// Done is closed when the pod is gone, for whatever reason.
 	Done() <-chan struct{}
 	// Close kills everything in the pod, waits until it is gone and removes what

@@ -259,6 +259,7 @@ func (c *container) noteKilled(pid int, whole bool) {
 		c.killed[pid] = true
 	}
 	c.ending = c.ending || whole
+	c.pod.overLimit = true
 }
 
 // killedForMemory reports whether a process ended because it was killed for its

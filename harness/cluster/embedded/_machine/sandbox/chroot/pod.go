@@ -29,6 +29,7 @@ type Pod struct {
 	volumes    map[string]sandbox.Volume
 	containers map[string]*container
 	closing    bool
+	overLimit  bool
 
 	once   sync.Once
 	gone   chan struct{}
@@ -166,6 +167,13 @@ func (p *Pod) Dial(ctx context.Context, network, address string) (net.Conn, erro
 	}
 	conn.Close()
 	return nil, &net.OpError{Op: "dial", Net: network, Addr: conn.RemoteAddr(), Err: os.NewSyscallError("connect", unix.ECONNREFUSED)}
+}
+
+// OverLimit implements sandbox.Pod.
+func (p *Pod) OverLimit() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.overLimit
 }
 
 // Done implements sandbox.Pod.

@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"rolecall.build/machine/sandbox"
@@ -29,8 +30,9 @@ type Pod struct {
 	bringing sync.Mutex
 	images   map[string]bool // that the agent has
 
-	closing sync.Once
-	closed  error
+	overLimit atomic.Bool // as OverLimit says; while containers run their cgroups may know more
+	closing   sync.Once
+	closed    error
 }
 
 // SetVolume implements sandbox.Pod.
@@ -69,7 +71,8 @@ func (p *Pod) run(ctx context.Context, spec sandbox.ContainerSpec) (*agents.Proc
 		Request: agents.Run(spec, filter), TTY: spec.TTY, Stdin: spec.Stdin, Stdout: spec.Stdout, Stderr: spec.Stderr,
 		OnEnd: func(exit wire.Exit) bool {
 			defer group.Remove()
-			return killedForMemory(group, exit)
+			p.noteMemory(group.OOMKills() > 0)
+			return p.killedForMemory(group, exit)
 		},
 	})
 	if err != nil {
@@ -84,7 +87,7 @@ func (p *Pod) Exec(ctx context.Context, container string, spec sandbox.ExecSpec)
 	process, err := p.start(ctx, group, agents.Start{
 		Request: wire.Request{Exec: &wire.Exec{Container: container, Args: spec.Args, TTY: spec.TTY}},
 		TTY:     spec.TTY, Stdin: spec.Stdin, Stdout: spec.Stdout, Stderr: spec.Stderr,
-		OnEnd: func(exit wire.Exit) bool { return killedForMemory(group, exit) },
+		OnEnd: func(exit wire.Exit) bool { return p.killedForMemory(group, exit) },
 	})
 	if err != nil {
 		return nil, fmt.Errorf("executing in the container %s: %w", container, err)
@@ -94,8 +97,16 @@ func (p *Pod) Exec(ctx context.Context, container string, spec sandbox.ExecSpec)
 
 // killedForMemory reports whether a process ended because the kernel killed it,
 // or for a shell a child of it, for the cgroup's memory.
-func killedForMemory(group *cgroups.Container, exit wire.Exit) bool {
-	return exit.Code == 128+int(unix.SIGKILL) && group.OOMKilled()
+func (p *Pod) killedForMemory(group *cgroups.Container, exit wire.Exit) bool {
+	killed := exit.Code == 128+int(unix.SIGKILL) && group.OOMKilled()
+	p.noteMemory(killed || exit.OOMKilled)
+	return killed
+}
+
+func (p *Pod) noteMemory(over bool) {
+	if over {
+		p.overLimit.Store(true)
+	}
 }
 
 // start starts a process in a cgroup.
@@ -159,13 +170,18 @@ func (p *Pod) Dial(ctx context.Context, network, address string) (net.Conn, erro
 	return net.FileConn(file)
 }
 
+// OverLimit implements sandbox.Pod.
+func (p *Pod) OverLimit() bool { return p.overLimit.Load() }
+
 // Done implements sandbox.Pod.
 func (p *Pod) Done() <-chan struct{} { return p.agent.Done() }
 
 // Close implements sandbox.Pod.
 func (p *Pod) Close() error {
 	p.closing.Do(func() {
-		if err := errors.Join(p.agent.Close(), p.listeners.Close(), p.cgroup.Remove()); err != nil {
+		err := errors.Join(p.agent.Close(), p.listeners.Close())
+		p.noteMemory(p.cgroup.OOMKills() > 0)
+		if err := errors.Join(err, p.cgroup.Remove()); err != nil {
 			p.closed = fmt.Errorf("closing the pod %s: %w", p.spec.Name, err)
 		}
 	})

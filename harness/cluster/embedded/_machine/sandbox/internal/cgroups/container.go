@@ -41,26 +41,32 @@ func (c *Container) Procs() ([]*os.File, error) {
 // OOMKilled reports whether the memory limit ended a process since it was last
 // asked.
 func (c *Container) OOMKilled() bool {
-	if c == nil || !c.hierarchy.Limits("memory") {
+	if c == nil {
 		return false
+	}
+	now := c.OOMKills()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	more := now > c.kills
+	c.kills = max(c.kills, now)
+	return more
+}
+
+// OOMKills is how many processes the memory limit has ended.
+func (c *Container) OOMKills() (count int64) {
+	if c == nil || !c.hierarchy.Limits("memory") {
+		return 0
 	}
 	file := "memory.oom_control"
 	if c.hierarchy.Version == Version2 {
 		file = "memory.events"
 	}
-	events := content(filepath.Join(c.hierarchy.parents["memory"], c.name, file))
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for line := range strings.Lines(events) {
-		value, ok := strings.CutPrefix(strings.TrimSpace(line), "oom_kill ")
-		count, err := strconv.ParseInt(value, 10, 64)
-		if !ok || err != nil || count <= c.kills {
-			continue
+	for line := range strings.Lines(content(filepath.Join(c.hierarchy.parents["memory"], c.name, file))) {
+		if value, ok := strings.CutPrefix(strings.TrimSpace(line), "oom_kill "); ok {
+			count, _ = strconv.ParseInt(value, 10, 64)
 		}
-		c.kills = count
-		return true
 	}
-	return false
+	return count
 }
 
 // Remove removes the cgroup. If it stays busy, the pod's removal takes it

@@ -190,6 +190,20 @@ func (p *Pod) Find(container string) *Container {
 	return p.containers[container]
 }
 
+// OOMKills is how many processes the memory limits of containers have ended, as
+// far as their cgroups are there.
+func (p *Pod) OOMKills() (count int64) {
+	if p == nil {
+		return 0
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, container := range p.containers {
+		count += container.OOMKills()
+	}
+	return count
+}
+
 // Remove removes the pod's cgroups once their processes are gone.
 func (p *Pod) Remove() error {
 	if p == nil {
