@@ -103,9 +103,10 @@ const SchemaVersion = "rolecall/results/v1"
 
 // ClusterFacts tell where a verdict was found.
 type ClusterFacts struct {
-	Provider   string `json:"kind"`       // kind, embedded, existing
-	Kubernetes string `json:"kubernetes"` // the API server's version
-	AuditLog   bool   `json:"auditLog"`   // whether there was evidence to judge by
+	Provider   string `json:"kind"`             // kind, embedded, existing
+	Kubernetes string `json:"kubernetes"`       // the API server's version
+	AuditLog   bool   `json:"auditLog"`         // whether there was evidence to judge by
+	Served     int    `json:"served,omitempty"` // how many submissions it had served before; it was proved to be as new
 }
 
 // ExitStatus is the command's: 0 all passed, 1 not yet, 2 could not check, 3 a

@@ -31,8 +31,8 @@ const (
 	Reuse Use = iota
 	// Fresh creates the cluster for this run and deletes it afterwards.
 	Fresh
-	// Renew resets the cluster before the run, replaces it where that does not
-	// hold, and leaves it for the next run.
+	// Renew takes the cluster that the last run handed on and proves that it is as
+	// it was when new, or creates it. It hands it on where nothing odd happened.
 	Renew
 )
 
@@ -86,8 +86,9 @@ func Run(ctx context.Context, course Course, labs []Lab, c cluster.Cluster, subm
 	defer release()
 
 	result := &Result{StartedAt: time.Now().UTC(), Submission: submission}
-	defer func() { err = errors.Join(err, o.leave(ctx, c)) }()
-	if err := o.enter(ctx, c); err != nil {
+	served, odd := 0, "nothing was judged on it"
+	defer func() { err = errors.Join(err, o.leave(ctx, c, served+1, odd)) }()
+	if served, err = o.enter(ctx, c); err != nil {
 		return nil, err
 	}
 	s, err := open(ctx, course, c, files, o)
@@ -96,6 +97,7 @@ func Run(ctx context.Context, course Course, labs []Lab, c cluster.Cluster, subm
 	}
 	defer s.close()
 	result.Cluster = s.facts
+	result.Cluster.Served = served
 	if o.Recorder != nil {
 		if err := o.Recorder.Begin(ctx, s.env.Client, c.Namespaces().Names()); err != nil {
 			return nil, err
@@ -109,6 +111,7 @@ func Run(ctx context.Context, course Course, labs []Lab, c cluster.Cluster, subm
 		}
 	}
 	result.Sum()
+	odd = s.odd(result)
 	return result, nil
 }
 
@@ -128,36 +131,56 @@ func (o Options) say(line string) {
 	}
 }
 
-// enter brings the cluster up in the state that the run asks for.
-func (o Options) enter(ctx context.Context, c cluster.Cluster) error {
+// enter brings the cluster up in the state that the run asks for, and returns
+// how many runs it has served.
+func (o Options) enter(ctx context.Context, c cluster.Cluster) (served int, err error) {
 	owned, ours := c.(cluster.Owned)
 	if !ours || o.Use == Reuse {
-		return c.Up(ctx)
+		return 0, c.Up(ctx)
 	}
 	if o.Use == Renew {
-		if err := owned.Up(ctx); err != nil {
-			return err
+		if served, taken := o.takeOver(ctx, owned); taken {
+			return served, nil
 		}
-		err := owned.Reset(ctx, nil)
-		if err == nil {
-			return nil
-		}
-		o.say("replacing the cluster " + owned.Name() + ": " + err.Error())
 	}
 	if err := owned.Down(ctx); err != nil { // of an earlier run that was killed
-		return err
+		return 0, err
 	}
-	return owned.Up(ctx)
+	return 0, owned.Up(ctx)
 }
 
-// leave ends the run's use of the cluster, also after an interruption.
-func (o Options) leave(ctx context.Context, c cluster.Cluster) error {
+// takeOver takes the cluster that the last run handed on, if there is one and it
+// is as new.
+func (o Options) takeOver(ctx context.Context, c cluster.Owned) (served int, taken bool) {
+	served, handedOn := c.TakeOver()
+	if !handedOn || !c.Running(ctx) {
+		return 0, false
+	}
+	err := c.Up(ctx)
+	if err == nil {
+		err = c.Renew(ctx, served)
+	}
+	if err != nil {
+		o.say("replacing the cluster " + c.Name() + ": " + err.Error())
+	}
+	return served, err == nil
+}
+
+// leave ends the run's use of the cluster, also after an interruption. It has
+// served that many runs now; odd says why it shall serve no other, or "".
+func (o Options) leave(ctx context.Context, c cluster.Cluster, served int, odd string) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), leaves)
 	defer cancel()
-	if owned, ours := c.(cluster.Owned); ours && o.Use == Fresh {
-		return owned.Down(ctx)
+	owned, ours := c.(cluster.Owned)
+	switch {
+	case !ours || o.Use == Reuse:
+		return c.Leave(ctx)
+	case o.Use == Renew && odd == "":
+		return owned.HandOn(served)
+	case o.Use == Renew:
+		o.say("the cluster " + owned.Name() + " is not used again: " + odd)
 	}
-	return c.Leave(ctx)
+	return owned.Down(ctx)
 }
 
 // cleanup bounds what a lab does after it was interrupted.

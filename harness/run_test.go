@@ -3,6 +3,7 @@ package harness
 import (
 	"context"
 	"errors"
+	"fmt"
 	"testing"
 	"time"
 
@@ -187,10 +188,11 @@ func TestACheckIsNotWaitedForOnceTheClusterIsLost(t *testing.T) {
 
 // fakeCluster is a cluster of ours that remembers what was asked of it.
 type fakeCluster struct {
-	calls []string
-	up    func() error
-	reset error
-	down  error
+	calls    []string
+	up       func() error
+	handedOn bool
+	renew    error
+	down     error
 }
 
 func (f *fakeCluster) Provider() string                              { return "fake" }
@@ -209,38 +211,83 @@ func (f *fakeCluster) Up(context.Context) error                      { f.calls =
 func (f *fakeCluster) Down(context.Context) error                    { f.calls = append(f.calls, "down"); return f.down }
 func (f *fakeCluster) Reset(context.Context, func(inventory.Object)) error {
 	f.calls = append(f.calls, "reset")
-	return f.reset
+	return nil
+}
+func (f *fakeCluster) HandOn(served int) error {
+	f.calls = append(f.calls, fmt.Sprint("hand on ", served))
+	return nil
+}
+func (f *fakeCluster) TakeOver() (int, bool) { return 4, f.handedOn }
+func (f *fakeCluster) Renew(_ context.Context, served int) error {
+	f.calls = append(f.calls, fmt.Sprint("renew ", served))
+	return f.renew
 }
 
 func TestRunEndsWhatItBegan(t *testing.T) {
 	broken := errors.New("no disk")
 	for name, test := range map[string]struct {
 		use   Use
-		reset error
 		calls []string
-		says  string
 	}{
-		"reuse":                            {Reuse, nil, []string{"up", "leave"}, ""},
-		"fresh":                            {Fresh, nil, []string{"down", "up", "down"}, ""},
-		"renew":                            {Renew, nil, []string{"up", "leave"}, ""},
-		"renew where a reset is not clean": {Renew, errors.New("a pod is left"), []string{"up", "reset", "down", "up", "leave"}, "replacing the cluster test: a pod is left"},
+		"reuse": {Reuse, []string{"up", "leave"}},
+		"fresh": {Fresh, []string{"down", "up", "down"}},
+		"renew": {Renew, []string{"down", "up", "down"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			ups := 0
-			c := &fakeCluster{reset: test.reset, up: func() error {
-				if ups++; test.reset != nil && ups == 1 {
-					return nil
-				}
-				return broken
-			}}
-			var said []string
-			_, err := Run(t.Context(), Course{}, nil, c, t.TempDir(), Options{Home: t.TempDir(), Use: test.use, Say: func(line string) { said = append(said, line) }})
+			c := &fakeCluster{up: func() error { return broken }}
+			_, err := Run(t.Context(), Course{}, nil, c, t.TempDir(), Options{Home: t.TempDir(), Use: test.use})
 			require.ErrorIs(t, err, broken)
 			assert.Equal(t, test.calls, c.calls)
-			if test.says != "" {
-				assert.Equal(t, []string{test.says}, said)
-			}
 		})
+	}
+}
+
+// TestRenewTakesOverWhatWasProved: a cluster that was handed on is used again if
+// it is as new, and otherwise replaced.
+func TestRenewTakesOverWhatWasProved(t *testing.T) {
+	for name, test := range map[string]struct {
+		handedOn bool
+		renew    error
+		calls    []string
+		served   int
+		says     string
+	}{
+		"none was handed on": {calls: []string{"down", "up"}},
+		"as new":             {handedOn: true, calls: []string{"up", "renew 4"}, served: 4},
+		"a pod is left": {handedOn: true, renew: errors.New("a pod is left"), calls: []string{"up", "renew 4", "down", "up"},
+			says: "replacing the cluster test: a pod is left"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := &fakeCluster{handedOn: test.handedOn, renew: test.renew, up: func() error { return nil }}
+			said := ""
+			o := Options{Use: Renew, Say: func(line string) { said = line }}
+			served, err := o.enter(t.Context(), c)
+			require.NoError(t, err)
+			assert.Equal(t, test.served, served)
+			assert.Equal(t, test.calls, c.calls)
+			assert.Equal(t, test.says, said)
+		})
+	}
+}
+
+// TestOnlyWhatIsOrdinaryIsHandedOn: after anything odd the cluster goes.
+func TestOnlyWhatIsOrdinaryIsHandedOn(t *testing.T) {
+	for odd, calls := range map[string][]string{"": {"hand on 5"}, "a program did not end": {"down"}} {
+		c := &fakeCluster{}
+		require.NoError(t, Options{Use: Renew}.leave(t.Context(), c, 5, odd))
+		assert.Equal(t, calls, c.calls, odd)
+	}
+}
+
+func TestWhatIsOdd(t *testing.T) {
+	s, _ := newSession(t)
+	passed := LabResult{Number: 1, Title: "A pod", Outcome: Pass}
+	for says, lab := range map[string]LabResult{
+		"": passed,
+		"a check of Lab 2: A token ended in an error": {Number: 2, Title: "A token", Outcome: Error},
+		"deleting what the lab created: still there":  {Number: 3, Outcome: Fail, Cleanup: "deleting what the lab created: still there"},
+	} {
+		assert.Equal(t, says, s.odd(&Result{Labs: []LabResult{passed, lab}}))
 	}
 }
 

@@ -99,6 +99,19 @@ func open(ctx context.Context, course Course, c cluster.Cluster, files *check.Su
 	return s, nil
 }
 
+// odd says why the cluster is not to be used for another submission, or "".
+func (s *session) odd(r *Result) string {
+	for _, lab := range r.Labs {
+		if lab.Outcome == Error {
+			return "a check of " + lab.Heading() + " ended in an error"
+		}
+		if lab.Cleanup != "" {
+			return lab.Cleanup
+		}
+	}
+	return s.env.Odd()
+}
+
 // close lets go of the cluster.
 func (s *session) close() { s.cancel() }
 

@@ -36,6 +36,7 @@ type Env struct {
 	needs   []string       // whose values it may use
 	found   map[string]any // by the id of the check that kept it
 	seen    []Evidence
+	strange string // what happened first after which the cluster should serve no other submission
 }
 
 // Saw keeps evidence for the check that is running.
@@ -52,6 +53,25 @@ func (e *Env) Take() []Evidence {
 	seen := e.seen
 	e.seen = nil
 	return seen
+}
+
+// odd notes that something went beyond what a program may do. It was stopped, so
+// that it changes no verdict; but what it was that stopped it is not proved to be
+// as before.
+func (e *Env) odd(what string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.strange == "" {
+		e.strange = what
+	}
+}
+
+// Odd says what happened in this run after which its cluster should serve no
+// other submission, or "".
+func (e *Env) Odd() string {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.strange
 }
 
 // labels are the labels of every object that this run makes.

@@ -160,7 +160,7 @@ func (e *Env) RunIn(ctx context.Context, c *Caller, p *Program) (*Run, error) {
 		}
 		run.LeftProcesses = run.LeftProcesses || run.Ended() == nil && (err != nil || status != 0)
 	}
-	e.Saw(run.Evidence())
+	e.ran(run)
 	return run, nil
 }
 
@@ -173,9 +173,17 @@ func (e *Env) RunInPod(ctx context.Context, pod *corev1.Pod, container string, p
 		return nil, e.notRun(ctx, pod, container, "sh", err)
 	}
 	if err == nil {
-		e.Saw(run.Evidence())
+		e.ran(run)
 	}
 	return run, err
+}
+
+// ran keeps what a run left behind.
+func (e *Env) ran(run *Run) {
+	e.Saw(run.Evidence())
+	if failure, learners := AsFailure(run.Ended()); learners {
+		e.odd("a program did not end by itself: " + failure.Got)
+	}
 }
 
 func (e *Env) run(ctx context.Context, namespace, pod, container string, p *Program, kill string) (*Run, error) {

@@ -26,7 +26,11 @@ func (e *Env) Witness(ctx context.Context, do func() error) (Requests, error) {
 	if err := do(); err != nil {
 		return nil, err
 	}
-	return e.Audit.Since(ctx)
+	seen, err := e.Audit.Since(ctx)
+	if failure, learners := AsFailure(err); learners {
+		e.odd("a program made " + failure.Got)
+	}
+	return seen, err
 }
 
 // NeedsAudit is ErrNoAuditLog on a cluster that gives no audit log.

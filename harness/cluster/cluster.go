@@ -88,6 +88,16 @@ type Owned interface {
 	// before, repairs the scene, and returns nil once it has seen that all of
 	// that holds. tell may be nil.
 	Reset(ctx context.Context, tell func(inventory.Object)) error
+	// HandOn says that the last run left nothing odd, so that the cluster may
+	// serve another one, and how many it has served.
+	HandOn(served int) error
+	// TakeOver ends that, and returns what HandOn said. A cluster whose run was
+	// killed was not handed on.
+	TakeOver() (served int, handedOn bool)
+	// Renew makes a cluster that was taken over, and is up, as it was when new:
+	// no object of another run is there, and no token of one works. The error says
+	// why it cannot be used again.
+	Renew(ctx context.Context, served int) error
 	// Kubeconfig is the path of its private kubeconfig.
 	Kubeconfig() string
 	// Down deletes it. Nothing there is no error.
@@ -106,4 +116,10 @@ type AuditLogger interface {
 	// AuditLog is the API server's audit log in JSON lines, from now on,
 	// until it is closed or ctx is done.
 	AuditLog(ctx context.Context) (io.ReadCloser, error)
+}
+
+// Local is a cluster that is a process of this machine, pods and all.
+type Local interface {
+	// PID is the number of its process, 0 if it is not running.
+	PID() int
 }

@@ -131,7 +131,7 @@ func (f *front) grade() *cobra.Command {
 	}
 	cmd.Flags().StringVar(&submission, "submission", "", "a `directory` or an archive (default "+work+")")
 	cmd.Flags().StringArrayVar(&notes, "note", nil, "what its submitter should know of how it was chosen, in a `sentence`")
-	cmd.Flags().BoolVar(&keep, "keep", false, "reset and keep the cluster for the next submission")
+	cmd.Flags().BoolVar(&keep, "keep", false, "take the cluster that the last submission handed on, if it is as new, and hand it on")
 	f.gradingFlags(cmd, &g)
 	return cmd
 }
@@ -140,7 +140,7 @@ func (f *front) grade() *cobra.Command {
 func (f *front) gradeAll() *cobra.Command {
 	var g grading
 	var budget grade.Budget
-	submissions, roster, regrade, count, memory := "", "", "", 0, 4096
+	submissions, roster, regrade, count, memory, fresh := "", "", "", 0, 4096, false
 	cmd := &cobra.Command{
 		Use:   "grade-all",
 		Short: "grade every submission and write a gradebook; run it again to resume",
@@ -173,7 +173,7 @@ func (f *front) gradeAll() *cobra.Command {
 			all.Imports, _ = gradebook.ParseImports(g.formats)
 			workers := grade.Workers{
 				Program: self, Arguments: g.arguments(), Provider: provider, Home: f.home, Name: f.want.Name,
-				Keep: !provider.Quick(), // a new one takes half a minute
+				Keep: !fresh,
 			}
 			book, err := all.Grade(cmd.Context(), workers, list)
 			if err != nil {
@@ -196,6 +196,7 @@ func (f *front) gradeAll() *cobra.Command {
 	cmd.Flags().StringVar(&roster, "roster", "", "a CSV `file` of the students and their ids")
 	cmd.Flags().StringVar(&regrade, "regrade", "", "grade the submission of this `name` again, or of this student or id")
 	cmd.Flags().IntVar(&count, "workers", 0, "how many to grade at a time (default: as many as this machine can)")
+	cmd.Flags().BoolVar(&fresh, "fresh", false, "make a new cluster for each submission, and prove of none that it is as new")
 	cmd.Flags().DurationVar(&budget.Time, "time", 15*time.Minute, "how long one submission may take")
 	cmd.Flags().IntVar(&memory, "memory", memory, "how much memory grading one may take, in `MiB`")
 	f.gradingFlags(cmd, &g)

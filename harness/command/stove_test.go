@@ -49,6 +49,9 @@ func (p *pot) Running(context.Context) bool          { return p.Exists() }
 func (p *pot) Leave(context.Context) error           { return nil }
 func (p *pot) Down(context.Context) error            { return os.RemoveAll(p.file()) }
 func (p *pot) Baseline() ([]inventory.Object, error) { return nil, nil }
+func (p *pot) HandOn(int) error                      { return nil }
+func (p *pot) TakeOver() (int, bool)                 { return 0, false }
+func (p *pot) Renew(context.Context, int) error      { return nil }
 func (p *pot) Exists() bool                          { _, err := os.Stat(p.file()); return err == nil }
 func (p *pot) Status(context.Context) (string, error) {
 	return "the " + p.stove.name + " cluster " + p.name + " is up", nil

@@ -36,6 +36,7 @@ type All struct {
 
 	command func(worker int, s Submission, out string) *exec.Cmd
 	clear   func(ctx context.Context, worker int) error
+	machine func(worker int) (pid int) // of its cluster, 0 if that is no process of this machine
 }
 
 // leaves bounds what a worker does after an interruption: deleting its cluster.
@@ -51,7 +52,7 @@ func (a *All) Grade(ctx context.Context, workers Workers, submissions []Submissi
 	if err := workers.prepare(ctx, a.Count); err != nil {
 		return nil, err
 	}
-	a.command, a.clear = workers.command, workers.clear
+	a.command, a.clear, a.machine = workers.command, workers.clear, workers.machine
 	return a.grade(ctx, submissions)
 }
 
@@ -161,7 +162,7 @@ func (a *All) one(ctx context.Context, worker int, s Submission) *harness.Result
 		return a.unjudged(s, s.Unclear)
 	}
 	if err == nil {
-		err = a.Budget.run(ctx, a.command(worker, s, out), filepath.Join(out, "log.txt"))
+		err = a.Budget.run(ctx, a.command(worker, s, out), func() int { return a.machine(worker) }, filepath.Join(out, "log.txt"))
 	}
 	if ctx.Err() != nil {
 		return nil

@@ -32,7 +32,7 @@ func TestMain(m *testing.M) {
 		}
 		signing = key
 		g := &All{Settings: Settings{Course: harness.Course{Labs: labs()[:1]}, Labs: labs(), Key: key}, Out: os.Getenv("ROLECALL_TEST_GRADED"), Count: 1, Lines: os.Stdout, Budget: Budget{Time: time.Minute},
-			command: command, clear: func(context.Context, int) error { return nil }}
+			command: command, clear: func(context.Context, int) error { return nil }, machine: func(int) int { return 0 }}
 		_, _ = g.grade(context.Background(), submissions)
 		os.Exit(0)
 	}
@@ -154,7 +154,8 @@ func newGrading(t *testing.T, out string) *grading {
 			g.started.Add(1)
 			return command(worker, s, out)
 		},
-		clear: func(context.Context, int) error { g.cleared.Add(1); return nil },
+		clear:   func(context.Context, int) error { g.cleared.Add(1); return nil },
+		machine: func(int) int { return 0 },
 	}
 	return g
 }

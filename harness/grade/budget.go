@@ -28,10 +28,12 @@ const (
 	maxLog  = 1 << 20                // bytes of a process's output that are kept
 )
 
-// run runs a process within the budget. Its output goes to a file. An error says
-// that it crashed or was ended; an exit status that rolecall itself gives is
-// none.
-func (b Budget) run(ctx context.Context, cmd *exec.Cmd, logFile string) error {
+// run runs a process within the budget. Its output goes to a file. machine is the
+// process of the cluster that it grades on, 0 if there is none here: what that
+// takes counts too, and it ends with a grading process that did not end by
+// itself. An error says that it crashed or was ended; an exit status that
+// rolecall itself gives is none.
+func (b Budget) run(ctx context.Context, cmd *exec.Cmd, machine func() int, logFile string) error {
 	log, err := os.Create(logFile)
 	if err != nil {
 		return next.Errorf("free some disk space", "grading: %w", err)
@@ -51,27 +53,38 @@ func (b Budget) run(ctx context.Context, cmd *exec.Cmd, logFile string) error {
 	}
 	ended := make(chan error, 1)
 	go func() { ended <- cmd.Wait() }()
-	used, err := b.watch(ctx, cmd.Process, ended)
-	var exit *exec.ExitError
+	used, err := b.watch(ctx, cmd.Process, machine, ended)
 	switch {
 	case b.Memory > 0 && used > b.Memory:
 		return next.Errorf("look at the submission, or allow more with MEMORY=", "grading: it took %d MiB of memory, and %d MiB are allowed", used>>20, b.Memory>>20)
 	case errors.Is(ctx.Err(), context.DeadlineExceeded):
 		return next.Errorf("look at the submission, or allow more with TIME=", "grading: it took longer than %s", b.Time)
-	case err == nil, errors.As(err, &exit) && exit.ExitCode() >= 0 && exit.ExitCode() <= 3:
+	case byItself(err):
 		return nil
 	}
 	return fmt.Errorf("grading: the process ended with %w; its output is in %s", err, logFile)
 }
 
+// byItself reports whether a process ended with an exit status of rolecall's own.
+func byItself(err error) bool {
+	var exit *exec.ExitError
+	return err == nil || errors.As(err, &exit) && exit.ExitCode() >= 0 && exit.ExitCode() <= 3
+}
+
 // watch waits for a process's end. It asks it to end when ctx is over, and
 // kills it when it does not, or when it takes too much memory. What the
-// process leaves running is killed too.
-func (b Budget) watch(ctx context.Context, p *os.Process, ended <-chan error) (used int64, err error) {
+// process leaves running is killed too, but for a machine that it has handed on.
+func (b Budget) watch(ctx context.Context, p *os.Process, machine func() int, ended <-chan error) (used int64, err error) {
 	var relatives []process.Relative // all that were ever seen: who has lost its parent is no longer found through it
-	defer func() { process.Kill(relatives) }()
+	defer func() {
+		if pid := machine(); byItself(err) && pid > 0 {
+			handedOn, _ := process.Family(pid)
+			relatives = slices.DeleteFunc(relatives, func(r process.Relative) bool { return slices.Contains(handedOn, r) })
+		}
+		process.Kill(relatives)
+	}()
 	find := func() (memory int64) {
-		family, memory := process.Family(p.Pid)
+		family, memory := process.Family(p.Pid, machine()) // an earlier process may have started it
 		for _, r := range family {
 			if !slices.Contains(relatives, r) {
 				relatives = append(relatives, r)

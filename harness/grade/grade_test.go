@@ -15,7 +15,6 @@ import (
 	"rolecall/harness/check"
 	"rolecall/harness/cluster"
 	"rolecall/harness/evidence"
-	"rolecall/harness/inventory"
 	"rolecall/harness/report"
 )
 
@@ -40,6 +39,7 @@ type broken struct {
 	ups           int
 	down          int
 	wait          func(context.Context)
+	handedOn      []int
 }
 
 func (b *broken) Exists() bool { return b.ups > 0 }
@@ -56,7 +56,10 @@ func (b *broken) Namespaces() cluster.Namespaces { return nil }
 func (b *broken) Name() string                   { return "one" }
 func (b *broken) Provider() string               { return "fake" }
 func (b *broken) Leave(context.Context) error    { return nil }
-func (b *broken) Reset(context.Context, func(inventory.Object)) error {
+func (b *broken) Running(context.Context) bool   { return true }
+func (b *broken) TakeOver() (int, bool)          { return 4, true }
+func (b *broken) HandOn(served int) error        { b.handedOn = append(b.handedOn, served); return nil }
+func (b *broken) Renew(context.Context, int) error {
 	return errors.New("it has forgotten")
 }
 func (b *broken) Down(context.Context) error         { b.down++; return nil }
@@ -144,8 +147,8 @@ func TestInterruptedIsNoResult(t *testing.T) {
 	assert.NoFileExists(t, filepath.Join(out, "results.json"))
 }
 
-// TestKeptClusterThatCannotBeVerifiedIsReplaced: reset is proved, or the
-// cluster is a new one.
+// TestKeptClusterThatCannotBeVerifiedIsReplaced: it is proved to be as new, or it
+// is a new one.
 func TestKeptClusterThatCannotBeVerifiedIsReplaced(t *testing.T) {
 	lab := &broken{}
 	g := grader(t, lab)
@@ -155,6 +158,7 @@ func TestKeptClusterThatCannotBeVerifiedIsReplaced(t *testing.T) {
 	result, err := g.Grade(t.Context(), submission(t), t.TempDir())
 	require.NoError(t, err)
 	assert.Equal(t, harness.Error, result.Outcome, "it cannot be connected to")
-	assert.Equal(t, []int{2, 1}, []int{lab.ups, lab.down}, "it is kept for the next one")
-	assert.Equal(t, []string{"replacing the cluster one: it has forgotten"}, said)
+	assert.Equal(t, []int{2, 2}, []int{lab.ups, lab.down}, "nor is the new one kept after an error")
+	assert.Empty(t, lab.handedOn)
+	assert.Equal(t, []string{"replacing the cluster one: it has forgotten", "the cluster one is not used again: nothing was judged on it"}, said)
 }

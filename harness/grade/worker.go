@@ -70,6 +70,15 @@ func (w Workers) left() ([]int, error) {
 	return workers, nil
 }
 
+// machine is the process of a worker's cluster, 0 where that is none of this
+// machine's.
+func (w Workers) machine(worker int) int {
+	if local, ok := w.Provider.Cluster(ClusterName(w.name(worker))).(cluster.Local); ok {
+		return local.PID()
+	}
+	return 0
+}
+
 // prepare makes the workers' folders, and deletes what an earlier run with more
 // of them left when it was killed.
 func (w Workers) prepare(ctx context.Context, count int) error {

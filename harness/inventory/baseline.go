@@ -14,17 +14,41 @@ import (
 
 const baselineFile = "baseline.json"
 
+// recorded is an object as it is written down.
+type recorded struct {
+	Object
+	Version string
+}
+
 // Baseline reads what SaveBaseline wrote into a cluster's folder.
 func Baseline(folder string) ([]Object, error) {
+	all, err := readBaseline(folder)
+	objects := make([]Object, 0, len(all))
+	for _, r := range all {
+		objects = append(objects, r.Object)
+	}
+	return objects, err
+}
+
+// Versions are the versions that the objects of the baseline had.
+func Versions(folder string) (map[Object]string, error) {
+	all, err := readBaseline(folder)
+	versions := map[Object]string{}
+	for _, r := range all {
+		versions[r.Object] = r.Version
+	}
+	return versions, err
+}
+
+func readBaseline(folder string) (all []recorded, err error) {
 	text, err := os.ReadFile(filepath.Join(folder, baselineFile))
-	var objects []Object
 	if err == nil {
-		err = json.Unmarshal(text, &objects)
+		err = json.Unmarshal(text, &all)
 	}
 	if err != nil {
 		return nil, next.Errorf("make down, then make up", "reading what the cluster held when it was new: %w", err)
 	}
-	return objects, nil
+	return all, nil
 }
 
 // SaveBaseline writes down in a cluster's folder what the cluster holds now,
@@ -34,7 +58,11 @@ func SaveBaseline(ctx context.Context, config *rest.Config, folder string) error
 	if err != nil {
 		return err
 	}
-	text, err := json.MarshalIndent(objects.Sorted(), "", "  ")
+	var all []recorded
+	for _, o := range objects.Sorted() {
+		all = append(all, recorded{o, objects[o].Version})
+	}
+	text, err := json.MarshalIndent(all, "", "  ")
 	if err == nil {
 		err = maybe.WriteFile(filepath.Join(folder, baselineFile), text, 0o600)
 	}

@@ -47,9 +47,10 @@ func (o Object) Removal() string {
 	return command
 }
 
-// State is what holds an object in a cluster.
+// State is how an object is, and what holds it in a cluster.
 type State struct {
-	Deleting   bool // it was deleted, and stays until its finalizers are gone
+	Version    string // another one at each change (resourceVersion)
+	Deleting   bool   // it was deleted, and stays until its finalizers are gone
 	Finalizers []string
 }
 
@@ -123,7 +124,7 @@ func (c client) take(ctx context.Context) (Inventory, error) {
 			}
 			for _, item := range items.Items {
 				if !passing(resource.GroupResource(), item) {
-					found[Object{resource, item.Namespace, item.Name, string(item.UID)}] = State{item.DeletionTimestamp != nil, item.Finalizers}
+					found[Object{resource, item.Namespace, item.Name, string(item.UID)}] = State{item.ResourceVersion, item.DeletionTimestamp != nil, item.Finalizers}
 				}
 			}
 		}
@@ -156,7 +157,12 @@ func passing(of schema.GroupResource, item metav1.PartialObjectMetadata) bool {
 
 // Sorted are the objects in a stable order.
 func (inv Inventory) Sorted() []Object {
-	return slices.SortedFunc(maps.Keys(inv), func(a, b Object) int { return strings.Compare(a.String(), b.String()) })
+	return sorted(slices.Collect(maps.Keys(inv)))
+}
+
+func sorted(objects []Object) []Object {
+	slices.SortFunc(objects, func(a, b Object) int { return strings.Compare(a.String(), b.String()) })
+	return objects
 }
 
 // Without are the objects that another inventory does not have.
@@ -191,6 +197,22 @@ func Lost(baseline []Object, now Inventory) []Object {
 		there[anonymous(o)] = true
 	}
 	return slices.DeleteFunc(slices.Clone(baseline), func(o Object) bool { return ignored(o) || there[anonymous(o)] })
+}
+
+// Altered are the objects that a cluster had when it was new and that are not
+// exactly as they were: gone, there again, or changed. Nodes change by
+// themselves all the time; they only must be the same. versions are those of the
+// baseline's objects.
+func Altered(versions map[Object]string, now Inventory) []Object {
+	var altered []Object
+	for o, version := range versions {
+		state, there := now[o]
+		same := there && !state.Deleting && (state.Version == version || o.Resource.Resource == "nodes")
+		if !ignored(o) && !same {
+			altered = append(altered, o)
+		}
+	}
+	return sorted(altered)
 }
 
 func ignored(o Object) bool {

@@ -11,10 +11,10 @@ func adopt(cmd *exec.Cmd) {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGTERM}
 }
 
-func family(pid int) (all []Relative, memory int64) {
+func family(pids []int) (all []Relative, memory int64) {
 	processes, err := procfs.AllProcs()
 	if err != nil {
-		return []Relative{{PID: pid}}, 0
+		return alone(pids), 0
 	}
 	stats := map[int]procfs.ProcStat{}
 	children := map[int][]int{}
@@ -24,11 +24,12 @@ func family(pid int) (all []Relative, memory int64) {
 			children[stat.PPID] = append(children[stat.PPID], p.PID)
 		}
 	}
-	for todo := []int{pid}; len(todo) > 0; todo = todo[1:] {
+	for todo := pids; len(todo) > 0; todo = todo[1:] {
 		stat, there := stats[todo[0]]
 		if !there {
 			continue
 		}
+		delete(stats, todo[0])
 		all = append(all, Relative{todo[0], stat.Starttime})
 		memory += int64(stat.ResidentMemory())
 		todo = append(todo, children[todo[0]]...)
@@ -42,7 +43,7 @@ func kill(all []Relative) {
 		if err != nil {
 			continue
 		}
-		if stat, err := p.Stat(); err == nil && stat.Starttime == r.started {
+		if stat, err := p.Stat(); err == nil && stat.Starttime == r.Started {
 			_ = syscall.Kill(r.PID, syscall.SIGKILL) // gone already is as good
 		}
 	}

@@ -9,7 +9,7 @@ import (
 
 func adopt(cmd *exec.Cmd) { killTree(cmd) }
 
-func family(pid int) ([]Relative, int64) { return []Relative{{PID: pid}}, 0 }
+func family(pids []int) ([]Relative, int64) { return alone(pids), 0 }
 
 func kill(all []Relative) {
 	for _, r := range all {

@@ -78,6 +78,9 @@ func (c *Cluster) start(ctx context.Context) (err error) {
 	if err := c.Settle(ctx, task.Update); err != nil {
 		return err
 	}
+	if err := c.recordProcesses(); err != nil {
+		return err
+	}
 	return c.Complete([]byte(c.fingerprint()))
 }
 

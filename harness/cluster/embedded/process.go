@@ -163,13 +163,18 @@ func (c *Cluster) stop(ctx context.Context) error {
 	return next.Errorf("make doctor", "ending the embedded cluster: its process has not ended %s after it was killed", killLimit)
 }
 
+// cgroupPatterns match the machine's pods' cgroups.
+func (c *Cluster) cgroupPatterns() []string {
+	text, _ := os.ReadFile(filepath.Join(c.Folder(), cgroups)) // without it there are none
+	return strings.FieldsFunc(string(text), func(r rune) bool { return r == '\n' })
+}
+
 // removeCgroups removes the cgroups of pods whose machine has ended, and ends
 // what is left in them. The kernel refuses for one that is in use.
 func (c *Cluster) removeCgroups(ctx context.Context) error {
-	patterns, _ := os.ReadFile(filepath.Join(c.Folder(), cgroups)) // without it there are none
 	var folders []string
-	for pattern := range strings.Lines(string(patterns)) {
-		left, _ := filepath.Glob(strings.TrimSpace(pattern))
+	for _, pattern := range c.cgroupPatterns() {
+		left, _ := filepath.Glob(pattern)
 		for _, group := range left {
 			_ = filepath.WalkDir(group, func(path string, entry fs.DirEntry, err error) error {
 				if err == nil && entry.IsDir() {

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 
 	"github.com/google/renameio/v2/maybe"
 	"k8s.io/client-go/rest"
@@ -82,6 +83,39 @@ func (c *Cluster) Reset(ctx context.Context, tell func(inventory.Object)) error 
 		return err
 	}
 	return scene.Reset(ctx, c.config, c.Scene, baseline, tell)
+}
+
+// Renew brings the cluster back to what it was when new. Tokens that were issued
+// before are of accounts that are no more.
+func (c *Cluster) Renew(ctx context.Context, _ int) error {
+	if err := scene.RenewAccounts(ctx, c.config, c.Namespaces()); err != nil {
+		return err
+	}
+	return c.Reset(ctx, nil)
+}
+
+// handedOn holds how many runs the cluster has served, while none uses it.
+const handedOn = "handed-on"
+
+// HandOn says that the cluster may serve another run.
+func (c *Cluster) HandOn(served int) error {
+	if err := maybe.WriteFile(filepath.Join(c.Folder(), handedOn), []byte(strconv.Itoa(served)), 0o600); err != nil {
+		return next.Errorf("free some disk space", "handing the cluster on: %w", err)
+	}
+	return nil
+}
+
+// TakeOver ends that.
+func (c *Cluster) TakeOver() (served int, ok bool) {
+	file := filepath.Join(c.Folder(), handedOn)
+	text, err := os.ReadFile(file)
+	if err == nil {
+		err = os.Remove(file)
+	}
+	if err == nil {
+		served, err = strconv.Atoi(string(text))
+	}
+	return served, err == nil
 }
 
 // Connect reads the private kubeconfig.

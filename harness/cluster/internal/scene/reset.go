@@ -2,9 +2,16 @@ package scene
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/wait"
+	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 
 	"rolecall/harness/cluster"
@@ -38,4 +45,56 @@ func Reset(ctx context.Context, config *rest.Config, scene cluster.Scene, baseli
 		return err
 	}
 	return inventory.RemoveExtra(ctx, config, baseline, tell) // what came meanwhile
+}
+
+// RenewAccounts replaces the account default of every namespace of the scene,
+// with which the tokens that were issued for it before stop working, and deletes
+// the namespaces' events.
+func RenewAccounts(ctx context.Context, config *rest.Config, names cluster.Namespaces) error {
+	client, err := kubernetes.NewForConfig(config)
+	if err != nil {
+		return fmt.Errorf("connecting to the cluster: %w", err)
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	for _, ns := range names.Names() {
+		group.Go(func() error {
+			if err := renewAccount(ctx, client, ns); err != nil {
+				return next.Errorf("make down, then make up", "replacing the account default of %s: %w", ns, err)
+			}
+			if err := client.CoreV1().Events(ns).DeleteCollection(ctx, metav1.DeleteOptions{}, metav1.ListOptions{}); err != nil {
+				return next.Errorf("make down, then make up", "deleting the events of %s: %w", ns, err)
+			}
+			return nil
+		})
+	}
+	return group.Wait()
+}
+
+// renewAccount deletes a namespace's account default and waits until Kubernetes
+// has made another.
+func renewAccount(ctx context.Context, client kubernetes.Interface, ns string) error {
+	accounts := client.CoreV1().ServiceAccounts(ns)
+	var old types.UID
+	account, err := accounts.Get(ctx, "default", metav1.GetOptions{})
+	switch {
+	case err == nil:
+		old = account.UID
+		err = accounts.Delete(ctx, "default", metav1.DeleteOptions{Preconditions: metav1.NewUIDPreconditions(string(old))})
+	case apierrors.IsNotFound(err): // somebody deleted it just now
+		err = nil
+	}
+	if err != nil {
+		return err
+	}
+	err = wait.PollUntilContextTimeout(ctx, 10*time.Millisecond, settleLimit, true, func(ctx context.Context) (bool, error) {
+		account, err := accounts.Get(ctx, "default", metav1.GetOptions{})
+		if apierrors.IsNotFound(err) {
+			return false, nil
+		}
+		return err == nil && account.UID != old && account.DeletionTimestamp == nil, err
+	})
+	if wait.Interrupted(err) && ctx.Err() == nil {
+		return errors.New("there is no new one after " + settleLimit.String())
+	}
+	return err
 }
