@@ -8,6 +8,8 @@
 //
 // Containers are its children, forked without a further copy of this program in
 // between: see package forkexec.
+//
+// Under another name it is the spawner: see spawn.
 package main
 
 import (
@@ -35,6 +37,10 @@ const (
 func init() { runtime.LockOSThread() }
 
 func main() {
+	if os.Args[0] == wire.SpawnerName {
+		spawn()
+		return
+	}
 	unix.CloseOnExec(socketDescriptor)
 	unix.Close(binaryDescriptor)
 	unix.Umask(0)

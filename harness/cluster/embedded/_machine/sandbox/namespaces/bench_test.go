@@ -1,6 +1,8 @@
 package namespaces
 
 import (
+	"bytes"
+	"runtime"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -21,6 +23,14 @@ func BenchmarkPod(b *testing.B) {
 		require.NoError(b, p.Close())
 		b.StartTimer()
 	}
+}
+
+// BenchmarkPodOfALargeProcess does the same where this process has as much
+// memory as a machine.
+func BenchmarkPodOfALargeProcess(b *testing.B) {
+	memory := bytes.Repeat([]byte{1}, 400<<20)
+	BenchmarkPod(b)
+	runtime.KeepAlive(memory)
 }
 
 // BenchmarkClose ends a pod with one container.

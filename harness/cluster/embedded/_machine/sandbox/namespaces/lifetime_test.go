@@ -9,16 +9,19 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/prometheus/procfs"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 
 	"rolecall.build/machine/sandbox"
 	"rolecall.build/machine/sandbox/internal/agents"
 	"rolecall.build/machine/sandbox/internal/cgroups"
+	"rolecall.build/machine/sandbox/internal/wire"
 	"rolecall.build/machine/sandbox/testdata/podtest"
 )
 
@@ -132,22 +135,39 @@ func mountCount(t *testing.T) int {
 	return count
 }
 
-// children counts this process's own.
-func children(t *testing.T) int {
-	files, err := filepath.Glob("/proc/[0-9]*/stat")
+// children are this process's own.
+func children(t *testing.T) (all []procfs.Proc) {
+	processes, err := procfs.AllProcs()
 	require.NoError(t, err)
-	found := 0
-	for _, file := range files {
-		content, err := os.ReadFile(file)
-		if err != nil {
-			continue
-		}
-		_, after, _ := strings.Cut(string(content), ") ")
-		if fields := strings.Fields(after); len(fields) > 1 && fields[1] == fmt.Sprint(os.Getpid()) {
-			found++
+	for _, p := range processes {
+		if stat, err := p.Stat(); err == nil && stat.PPID == os.Getpid() {
+			all = append(all, p)
 		}
 	}
-	return found
+	return all
+}
+
+func TestTheNodeWaitsForItsAgents(t *testing.T) {
+	r := newRuntime(t)
+	spawners := func() (all []procfs.Proc) {
+		for _, child := range children(t) {
+			if line, err := child.CmdLine(); err == nil && len(line) == 1 && line[0] == wire.SpawnerName {
+				all = append(all, child)
+			}
+		}
+		return all
+	}
+	first := newPod(t, r)
+	for _, p := range spawners() { // another test's may have just been closed
+		require.NoError(t, unix.Kill(p.PID, unix.SIGKILL))
+	}
+	podtest.Eventually(t, "the spawner is gone", func() bool { return len(spawners()) == 0 })
+	second := newPod(t, r)
+	for _, p := range []*Pod{first, second} {
+		require.True(t, slices.ContainsFunc(children(t), func(child procfs.Proc) bool { return child.PID == p.agent.PID() }), "started by a spawner, but this process's child")
+		_, exit := podtest.Runs(t, p, podtest.Command("exit", "3"))
+		require.Equal(t, sandbox.Exit{Code: 3}, exit)
+	}
 }
 
 func TestAHundredPodsLeaveNothing(t *testing.T) {
@@ -169,12 +189,12 @@ func TestAHundredPodsLeaveNothing(t *testing.T) {
 		require.NoError(t, p.Close())
 	}
 	one() // opens what the runtime keeps
-	descriptors, mounts, processesBefore := descriptorCount(t), mountCount(t), children(t)
+	descriptors, mounts, processesBefore := descriptorCount(t), mountCount(t), len(children(t))
 	for range 100 {
 		one()
 	}
 	require.Zero(t, podtest.Processes(t, marker))
-	require.Equal(t, processesBefore, children(t))
+	require.Len(t, children(t), processesBefore)
 	require.Equal(t, mounts, mountCount(t))
 	require.LessOrEqual(t, descriptorCount(t), descriptors+1, "the runtime's poller may have opened one")
 	require.Empty(t, left(t, r.prefix))

@@ -107,12 +107,15 @@ func TestMemoryInOtherForms(t *testing.T) {
 }
 
 func TestOnlyTheGreedyProcessIsKilled(t *testing.T) {
-	p := newPod(t, newRuntime(t))
+	r := newRuntime(t)
+	p := newPod(t, r)
 	spec := podtest.Command("hog-child", "400")
 	spec.Memory = 64 << 20
 	output, exit := podtest.Runs(t, p, spec)
 	require.Contains(t, output, "child: signal: killed")
 	require.Equal(t, sandbox.Exit{}, exit, "the first process lives on")
+	require.NoError(t, p.Close())
+	require.Equal(t, r.support.Memory != sandbox.LimitWatch, p.OverLimit())
 }
 
 func TestAKilledProcessIsNotTakenForOneOverItsLimit(t *testing.T) {
@@ -125,6 +128,8 @@ func TestAKilledProcessIsNotTakenForOneOverItsLimit(t *testing.T) {
 	exit, err := podtest.Waits(t, process)
 	require.NoError(t, err)
 	require.Equal(t, sandbox.Exit{Code: 137, Signal: unix.SIGKILL}, exit)
+	require.NoError(t, p.Close())
+	require.False(t, p.OverLimit())
 }
 
 func TestKilledLater(t *testing.T) { podtest.KilledLater(t, newPod(t, newRuntime(t))) }

@@ -8,7 +8,28 @@ package wire
 import (
 	"io/fs"
 	"net/netip"
+	"syscall"
 )
+
+// Names under which the agent's program is started: as an agent, or as the
+// spawner, which starts agents and gets the messages Spawn.
+const (
+	AgentName   = "sandbox"
+	SpawnerName = "spawner"
+)
+
+// AgentPath is the program for whoever has it as descriptor 4.
+const AgentPath = "/proc/self/fd/4"
+
+// Spawn asks the spawner for an agent. With it comes the agent's end of its
+// socket.
+type Spawn struct{ Attributes syscall.SysProcAttr }
+
+// Spawned is the answer: the agent's process, or why there is none.
+type Spawned struct {
+	PID   int
+	Errno syscall.Errno
+}
 
 // Request is what the node asks; one field besides ID is set.
 type Request struct {
