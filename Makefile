@@ -16,6 +16,7 @@ SUBMISSIONS ?=#           grade-all: the directory that holds them
 ROSTER      ?=#           grade-all: a CSV file of the students and their ids
 REGRADE     ?=#           grade-all: the submission, student or id to grade again
 WORKERS     ?=#           grade-all: how many at a time; by default as many as this machine can
+FRESH       ?=#           grade-all: 1 makes a new cluster for each submission
 TIME        ?=#           grade-all: how long one submission may take, such as 15m
 MEMORY      ?=#           grade-all: how much memory grading one may take, in MiB
 KEY         ?=#           grading: the ed25519 key for evidence, instead of one in rolecall's home
@@ -62,7 +63,7 @@ yes     = $(if $(strip $(YES)),--yes)
 key     = --out "$(strip $(OUT))" $(if $(strip $(KEY)),--key "$(strip $(KEY))")
 grading = $(owned) $(chosen) $(key) $(if $(strip $(FORMATS)),--formats "$(strip $(FORMATS))")
 class   = $(if $(strip $(ROSTER)),--roster "$(strip $(ROSTER))") $(if $(strip $(REGRADE)),--regrade "$(strip $(REGRADE))")
-limits  = $(if $(strip $(WORKERS)),--workers $(WORKERS)) $(if $(strip $(TIME)),--time $(TIME)) $(if $(strip $(MEMORY)),--memory $(MEMORY))
+limits  = $(if $(strip $(WORKERS)),--workers $(WORKERS)) $(if $(strip $(FRESH)),--fresh) $(if $(strip $(TIME)),--time $(TIME)) $(if $(strip $(MEMORY)),--memory $(MEMORY))
 suite   = $(owned) $(if $(strip $(BESIDE)),--beside $(strip $(BESIDE)))
 
 # What cannot be made is named before anything is.

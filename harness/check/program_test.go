@@ -20,8 +20,15 @@ func TestEndedFailsWhatHadToBeEnded(t *testing.T) {
 		run.Program = program
 		_, learners := AsFailure(run.Ended())
 		assert.True(t, learners, name)
+		e := &Env{}
+		e.ran(&run)
+		assert.Contains(t, e.Odd(), "did not end by itself", name)
 	}
-	assert.NoError(t, (&Run{Program: program, ExitStatus: 3}).Ended(), "any exit status of its own is an end")
+	own := &Run{Program: program, ExitStatus: 3}
+	assert.NoError(t, own.Ended(), "any exit status of its own is an end")
+	e := &Env{}
+	e.ran(own)
+	assert.Empty(t, e.Odd())
 }
 
 func TestDescribeIsSafeToShow(t *testing.T) {

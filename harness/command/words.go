@@ -39,7 +39,7 @@ func worded(cmd *cobra.Command, advice string) string {
 var variables = []struct{ name, flag string }{
 	{"CLUSTER", "cluster"}, {"NAME", "name"}, {"CONTEXT", "context"}, {"KUBECONFIG", "kubeconfig"},
 	{"SUBMISSION", "submission"}, {"SUBMISSIONS", "submissions"}, {"LABS", "labs"}, {"RESULTS", "results"}, {"OUT", "out"},
-	{"FORMATS", "formats"}, {"ROSTER", "roster"}, {"REGRADE", "regrade"}, {"KEY", "key"}, {"WORKERS", "workers"}, {"TIME", "time"}, {"MEMORY", "memory"},
+	{"FORMATS", "formats"}, {"ROSTER", "roster"}, {"REGRADE", "regrade"}, {"KEY", "key"}, {"WORKERS", "workers"}, {"FRESH", "fresh"}, {"TIME", "time"}, {"MEMORY", "memory"},
 }
 
 // named is a flag as its user sets it.

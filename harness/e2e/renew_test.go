@@ -11,7 +11,9 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	authenticationv1 "k8s.io/api/authentication/v1"
+	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/kubernetes"
@@ -48,6 +50,22 @@ func (b testbed) knows(t *testing.T, token string) (user string) {
 	return review.Status.UserInfo.Username
 }
 
+// watched is what a watch of the pods tells of them since an earlier version.
+func (b testbed) watched(t *testing.T, since string) (names []string) {
+	t.Helper()
+	events, err := b.client(t).CoreV1().Pods(b.Namespaces().Home()).Watch(t.Context(), metav1.ListOptions{ResourceVersion: since, TimeoutSeconds: new(int64(1))})
+	if err != nil {
+		return nil
+	}
+	defer events.Stop()
+	for event := range events.ResultChan() {
+		if pod, ok := event.Object.(*corev1.Pod); ok {
+			names = append(names, pod.Name)
+		}
+	}
+	return names
+}
+
 // TestRenewProves renews a cluster after what may happen in it: after labs and a
 // program that ends by itself it is as new, and after anything else it says what
 // is not.
@@ -65,7 +83,13 @@ func TestRenewProves(t *testing.T) {
 		events, err := client.CoreV1().Events(home).List(t.Context(), metav1.ListOptions{})
 		require.NoError(t, err)
 		require.NotEmpty(t, events.Items)
+		then := metav1.ListOptions{ResourceVersion: events.ResourceVersion, ResourceVersionMatch: metav1.ResourceVersionMatchExact}
+		_, err = client.CoreV1().Pods(home).List(t.Context(), then)
+		require.NoError(t, err)
 		require.NoError(t, b.Renew(t.Context(), 1))
+		_, err = client.CoreV1().Pods(home).List(t.Context(), then)
+		assert.True(t, apierrors.IsResourceExpired(err), "%v: the pods of the last submission", err)
+		assert.Empty(t, b.watched(t, then.ResourceVersion))
 		events, err = client.CoreV1().Events(home).List(t.Context(), metav1.ListOptions{})
 		require.NoError(t, err)
 		assert.Empty(t, events.Items, "they name what the last submission made")
@@ -132,7 +156,7 @@ func TestGradedOnWhatOthersUsed(t *testing.T) {
 	hand("h-right", "", "")
 	grade := func(words ...string) (book string, served map[string]int) {
 		out, served := t.TempDir(), map[string]int{}
-		said, _ := b.rolecall(t, append([]string{"grade-all", "--submissions", dir, "--out", out}, words...)...).CombinedOutput()
+		said, _ := b.rolecall(t, append([]string{"grade-all", "--submissions", dir, "--out", out, "--labs", "2-3"}, words...)...).CombinedOutput()
 		text, err := os.ReadFile(filepath.Join(out, "gradebook.csv"))
 		require.NoError(t, err, "%s", said)
 		folders, err := filepath.Glob(filepath.Join(out, "submissions", "*"))
@@ -142,7 +166,9 @@ func TestGradedOnWhatOthersUsed(t *testing.T) {
 			require.NoError(t, err)
 			assert.NotEqual(t, harness.Error, result.Outcome, graded)
 			served[filepath.Base(graded)] = result.Cluster.Served
-			said, err := verify(t, graded).CombinedOutput()
+			command := verify(t, graded)
+			command.Args = append(command.Args, "--labs", "2-3")
+			said, err := command.CombinedOutput()
 			assert.NoError(t, err, "%s", said)
 		}
 		assert.Empty(t, b.left(t), "left behind")

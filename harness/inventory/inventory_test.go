@@ -44,6 +44,22 @@ func TestLostIsWhatANewClusterHad(t *testing.T) {
 	assert.Equal(t, []string{"namespaces viewer"}, names(Lost(baseline, now)))
 }
 
+func TestAlteredIsWhatIsNotExactlyAsItWas(t *testing.T) {
+	same, changed, again, gone := object("pods", "default", "same", "1"), object("pods", "default", "changed", "2"), object("pods", "default", "again", "3"), object("pods", "default", "gone", "4")
+	leaving, node, system := object("pods", "default", "leaving", "5"), object("nodes", "", "rolecall", "6"), object("pods", "kube-system", "coredns", "7")
+	baseline := map[Object]string{}
+	for _, o := range []Object{same, changed, again, gone, leaving, node, system} {
+		baseline[o] = "10"
+	}
+	now := Inventory{
+		same: {Version: "10"}, changed: {Version: "11"}, object("pods", "default", "again", "new"): {Version: "12"},
+		leaving: {Version: "10", Deleting: true}, node: {Version: "99"}, system: {Version: "98"},
+	}
+	assert.Equal(t, []string{"pods again in default", "pods changed in default", "pods gone in default", "pods leaving in default"}, names(Altered(baseline, now)))
+	delete(now, node)
+	assert.Contains(t, names(Altered(baseline, now)), "nodes rolecall")
+}
+
 func TestWithoutTellsObjectsOfOneNameApart(t *testing.T) {
 	before := Inventory{object("pods", "default", "a", "1"): {}}
 	after := Inventory{object("pods", "default", "a", "2"): {}}

@@ -14,3 +14,5 @@ func Possible() (weaker string, err error) {
 }
 
 func apart() *syscall.SysProcAttr { return nil }
+
+const forgets = syscall.SIGTERM // there is no machine to ask

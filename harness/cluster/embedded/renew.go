@@ -23,18 +23,21 @@ import (
 
 const (
 	processes = "processes" // those of the new cluster: its own, and none of a pod
+	forgot    = "forgot"    // from the machine, when asked: it has forgotten what its objects were
 	odd       = "odd"       // from the machine: what happened in it after which it is not used again, a line each
 )
 
 const (
-	podsGo    = 10 * time.Second // the longest that what is left of a deleted pod may stay
-	mostRuns  = 25               // after which a machine is replaced, because the history of its objects grows
-	mostAudit = 16 << 20         // bytes of its audit log
+	forgetLimit = 10 * time.Second // the longest that forgetting may take
+	podsGo      = 10 * time.Second // the longest that what is left of a deleted pod may stay
+	mostRuns    = 25               // after which a machine is replaced, so that nothing in it can grow for long
+	mostAudit   = 16 << 20         // bytes of its audit log
 )
 
 // Renew proves that nothing is left of the last run: in the machine, no
 // process, control group, mount or file of a pod; in the API, no object more,
-// none less and none changed since the cluster was new. Only the accounts
+// none less and none changed since the cluster was new, and no event and no
+// earlier version of anything. Only the accounts
 // default are others then, and no token that was issued before works. Nothing is
 // repaired: whatever differs is an error, and the cluster is to be replaced.
 func (c *Cluster) Renew(ctx context.Context, served int) error {
@@ -57,11 +60,39 @@ func (c *Cluster) Renew(ctx context.Context, served int) error {
 	if err := scene.RenewAccounts(ctx, c.Config(), c.Namespaces()); err != nil {
 		return err
 	}
+	if err := c.forget(ctx); err != nil {
+		return err
+	}
 	now, err := inventory.Take(ctx, c.Config())
 	if err != nil {
 		return err
 	}
 	return asNew(versions, now, c.Namespaces().Names())
+}
+
+// forget has the machine forget what its objects were, and those that are gone: a
+// program that may list or watch a kind could ask for them.
+func (c *Cluster) forget(ctx context.Context) error {
+	file := filepath.Join(c.Folder(), forgot)
+	err := os.Remove(file)
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	machine, err := os.FindProcess(c.PID())
+	if err == nil {
+		err = machine.Signal(forgets)
+	}
+	if err != nil {
+		return fmt.Errorf("asking it to forget what its objects were: %w", err)
+	}
+	err = wait.PollUntilContextTimeout(ctx, pollEvery, forgetLimit, true, func(context.Context) (bool, error) {
+		_, err := os.Stat(file)
+		return err == nil, nil
+	})
+	if wait.Interrupted(err) && ctx.Err() == nil {
+		return fmt.Errorf("it has not forgotten what its objects were after %s", forgetLimit)
+	}
+	return err
 }
 
 // asNew compares what a cluster holds with what it held when it was new, but for

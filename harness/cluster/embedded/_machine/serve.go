@@ -120,12 +120,31 @@ func run(ctx context.Context, options serveOptions, ready func(know string)) err
 		return fmt.Errorf("running the node: %w", err)
 	}
 	ready(know)
-	select {
-	case err := <-plane.Failed():
-		return err
-	case err := <-node:
+	asked := make(chan os.Signal, 1)
+	signal.Notify(asked, syscall.SIGUSR1)
+	for {
+		select {
+		case <-asked:
+			if err := forget(ctx, options.Dir, plane); err != nil {
+				klog.ErrorS(err, "Forgetting what objects were")
+			}
+		case err := <-plane.Failed():
+			return err
+		case err := <-node:
+			return err
+		}
+	}
+}
+
+// forgotFile, in the machine's folder, is there once the machine, asked by
+// SIGUSR1, has forgotten what its objects were. Whoever asks deletes it before.
+const forgotFile = "forgot"
+
+func forget(ctx context.Context, dir string, plane *controlplane.ControlPlane) error {
+	if err := plane.Forget(ctx); err != nil {
 		return err
 	}
+	return os.WriteFile(filepath.Join(dir, forgotFile), nil, 0o600)
 }
 
 // notes is what the user should know of what this machine does not give pods.

@@ -105,6 +105,8 @@ func apiServerFlags(c Config, p *pki, etcd string) []string {
 		"--audit-log-mode=blocking-strict",
 		"--audit-log-maxsize=100",
 		"--audit-log-maxbackup=1",
+
+		"--watch-cache=false", // it remembers what Forget is to forget
 	}
 }
 

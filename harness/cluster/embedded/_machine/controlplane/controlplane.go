@@ -77,6 +77,7 @@ type ControlPlane struct {
 
 	pods      *podNetwork
 	failed    chan error
+	db        *database
 	scheduler chan struct{} // closed when the scheduler has synchronized
 	loopback  *rest.Config
 	node      string
@@ -133,7 +134,7 @@ func Start(ctx context.Context, c Config) (*ControlPlane, error) {
 		Front: front, Admin: certs.config(url, certs.admin),
 		Node: certs.config(url, certs.node), Proxy: certs.config(url, certs.proxy),
 		ClientCA: x509.NewCertPool(), pods: pods,
-		failed: make(chan error, 4), scheduler: make(chan struct{}), loopback: server.loopback, node: c.Node, dns: c.DNSIP(),
+		failed: make(chan error, 4), db: db, scheduler: make(chan struct{}), loopback: server.loopback, node: c.Node, dns: c.DNSIP(),
 	}
 	plane.ClientCA.AddCert(certs.cluster.certificate)
 	if plane.Kubelet, err = tls.X509KeyPair(certs.kubelet.cert, certs.kubelet.key); err != nil {
@@ -152,6 +153,10 @@ func Start(ctx context.Context, c Config) (*ControlPlane, error) {
 	plane.keep(func() error { return runScheduler(ctx, certs, func() { close(plane.scheduler) }) })
 	return plane, plane.writeKubeconfig(filepath.Join(c.Dir, "kubeconfig"))
 }
+
+// Forget drops what objects were before: nobody can ask for an older version, or
+// for those that are gone, any more.
+func (p *ControlPlane) Forget(ctx context.Context) error { return p.db.compact(ctx) }
 
 // Failed yields the error of a part that ended by itself.
 func (p *ControlPlane) Failed() <-chan error { return p.failed }

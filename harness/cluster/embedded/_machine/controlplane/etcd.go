@@ -9,7 +9,9 @@ import (
 	"path/filepath"
 	"time"
 
+	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.etcd.io/etcd/server/v3/embed"
+	"go.etcd.io/etcd/server/v3/etcdserver/api/v3client"
 	"go.etcd.io/etcd/server/v3/storage/wal"
 	"golang.org/x/sys/unix"
 )
@@ -84,6 +86,19 @@ func (d *database) run(ctx context.Context) error {
 	case <-ctx.Done():
 		return nil
 	}
+}
+
+// compact drops every version of a key but the newest.
+func (d *database) compact(ctx context.Context) error {
+	client := v3client.New(d.server.Server)
+	now, err := client.Get(ctx, registry)
+	if err == nil {
+		_, err = client.Compact(ctx, now.Header.Revision, clientv3.WithCompactPhysical())
+	}
+	if err != nil {
+		return fmt.Errorf("compacting etcd: %w", err)
+	}
+	return nil
 }
 
 // shortPath returns a path of the file name in dir that fits into the 108
