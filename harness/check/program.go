@@ -169,13 +169,14 @@ func (e *Env) RunIn(ctx context.Context, c *Caller, p *Program) (*Run, error) {
 // pod of ours runs nothing either.
 func (e *Env) RunInPod(ctx context.Context, pod *corev1.Pod, container string, p *Program) (*Run, error) {
 	run, err := e.run(ctx, pod.Namespace, pod.Name, container, p, "")
-	if _, learners := AsFailure(err); err != nil && !learners {
+	if _, learners := AsFailure(err); learners {
+		return nil, err
+	}
+	if err != nil {
 		return nil, e.notRun(ctx, pod, container, "sh", err)
 	}
-	if err == nil {
-		e.ran(run)
-	}
-	return run, err
+	e.ran(run)
+	return run, nil
 }
 
 // ran keeps what a run left behind.

@@ -47,10 +47,10 @@ func (c *Cluster) Renew(ctx context.Context, served int) error {
 	if weaker, err := Possible(); err != nil || weaker != "" {
 		return errors.New("its pods have no namespaces of their own, so nothing proves that they left nothing")
 	}
-	if err := c.ordinary(); err != nil {
+	if err := c.podsGone(ctx); err != nil {
 		return err
 	}
-	if err := c.podsGone(ctx); err != nil {
+	if err := c.ordinary(); err != nil { // the machine has noted by now what it found as it removed them
 		return err
 	}
 	versions, err := inventory.Versions(c.Folder())
@@ -215,7 +215,7 @@ func (c *Cluster) mountsLeft() error {
 }
 
 // filesLeft looks for files that a new cluster does not have: pods have a folder
-// below one of two.
+// below one of two. That of its logs is the last that goes.
 func (c *Cluster) filesLeft() error {
 	for _, name := range []string{"pods", "rooms"} {
 		left, err := os.ReadDir(filepath.Join(c.Folder(), name))
