@@ -214,17 +214,15 @@ func (c *Cluster) mountsLeft() error {
 	return err
 }
 
-// filesLeft looks for files that a new cluster does not have: pods have a folder
-// below one of two. That of its logs is the last that goes.
+// filesLeft looks for files that a new cluster does not have. A pod's folder is
+// that of its logs, the last that goes.
 func (c *Cluster) filesLeft() error {
-	for _, name := range []string{"pods", "rooms"} {
-		left, err := os.ReadDir(filepath.Join(c.Folder(), name))
-		if err == nil && len(left) > 0 {
-			return errors.New("a file of a pod is left")
-		}
-		if err != nil && !errors.Is(err, os.ErrNotExist) {
-			return err
-		}
+	left, err := os.ReadDir(filepath.Join(c.Folder(), "pods"))
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
 	}
-	return nil
+	if err == nil && len(left) > 0 {
+		err = errors.New("a file of a pod is left")
+	}
+	return err
 }
