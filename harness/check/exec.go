@@ -26,7 +26,7 @@ var errOutputTooLong = fmt.Errorf("more than %d bytes of output", MaxOutput)
 
 // Exec runs a command in a container and returns what it wrote and its exit
 // status. An error is ours, except for errOutputTooLong and ctx's own.
-func (e *Env) Exec(ctx context.Context, namespace, pod, container string, stdin []byte, command ...string) (stdout, stderr []byte, status int, err error) {
+func (e *Env) Exec(ctx context.Context, namespace, pod, container string, stdin io.Reader, command ...string) (stdout, stderr []byte, status int, err error) {
 	ctx = klog.NewContext(ctx, logr.Discard()) // what matters of a stream's end comes back as its error
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -52,11 +52,7 @@ func (e *Env) Exec(ctx context.Context, namespace, pod, container string, stdin 
 	}
 
 	out, errs := &capped{stop: cancel}, &capped{stop: cancel}
-	options := remotecommand.StreamOptions{Stdout: out, Stderr: errs}
-	if stdin != nil {
-		options.Stdin = bytes.NewReader(stdin)
-	}
-	err = executor.StreamWithContext(ctx, options)
+	err = executor.StreamWithContext(ctx, remotecommand.StreamOptions{Stdin: stdin, Stdout: out, Stderr: errs})
 	var exit exec.CodeExitError
 	switch {
 	case errors.As(err, &exit):

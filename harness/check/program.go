@@ -11,10 +11,16 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+
+	"rolecall/harness/next"
 )
 
 // ProgramTime is how long a learner's program may run.
 const ProgramTime = 20 * time.Second
+
+// sendTime bounds the sending of a program to its pod: one in Go has several
+// MiB, and how long that takes is none of the program's doing.
+const sendTime = 30 * time.Second
 
 // Program is a learner's program, ready to be put into a pod.
 type Program struct {
@@ -192,14 +198,15 @@ func (e *Env) run(ctx context.Context, namespace, pod, container string, p *Prog
 	if kill == "" { // the wrapper ends it in time
 		within += 10 * time.Second
 	}
-	bounded, cancel := context.WithTimeout(ctx, within)
-	defer cancel()
 	interpreter := ""
 	if p.script {
 		interpreter = "sh"
 	}
-	began := time.Now()
-	stdout, stderr, status, err := e.Exec(bounded, namespace, pod, container, p.bytes,
+	bounded, cancel := context.WithCancel(ctx)
+	defer cancel()
+	sending := send(p.bytes, within, cancel)
+	defer sending.stop()
+	stdout, stderr, status, err := e.Exec(bounded, namespace, pod, container, sending,
 		"sh", "-c", wrapper, "sh", strconv.Itoa(len(p.bytes)), interpreter, kill, strconv.Itoa(int(ProgramTime.Seconds())))
 
 	run := &Run{Program: p, Stdout: string(stdout), Stderr: p.renamed(string(stderr)), ExitStatus: status}
@@ -208,6 +215,8 @@ func (e *Env) run(ctx context.Context, namespace, pod, container string, p *Prog
 		run.OutputTooLong = true
 	case ctx.Err() != nil:
 		return nil, ctx.Err()
+	case bounded.Err() != nil && !sending.done():
+		return nil, next.Errorf("make status", "sending a program to pod %s: not done after %s", pod, sendTime)
 	case bounded.Err() != nil:
 		run.TimedOut = true
 	case err != nil:
@@ -218,7 +227,7 @@ func (e *Env) run(ctx context.Context, namespace, pod, container string, p *Prog
 			Got:  "neither /tmp nor /dev/shm can be written to: " + Printable(strings.TrimSpace(run.Stderr), 200),
 			Hint: "Leave /tmp writable in the pod, or mount an emptyDir there.",
 		}
-	case time.Since(began) >= ProgramTime: // whatever the status: the streams were open until then
+	case sending.done() && sending.since() >= ProgramTime: // whatever the status: the streams were open until then
 		run.TimedOut = true
 	case status == killed:
 		run.ExitStatus, run.OutOfMemory = sigkilled, true
