@@ -6,8 +6,10 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	authorizationv1 "k8s.io/api/authorization/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
@@ -31,8 +33,25 @@ var viewRules = []rbacv1.PolicyRule{{Verbs: []string{"get", "list"}, APIGroups: 
 type fakes struct {
 	client  *fake.Clientset
 	dynamic *dynamicfake.FakeDynamicClient
-	allowed func(authorizationv1.SubjectAccessReviewSpec) bool // by the authorizer
-	rules   []authorizationv1.ResourceRule                     // that it says the account has
+	rules   []authorizationv1.ResourceRule // that the authorizer says the account has
+	granted []authorizationv1.ResourceRule // and once a RoleBinding is in the namespace
+}
+
+// obey makes the authorizer allow these verbs once a RoleBinding is stored.
+func (f *fakes) obey(verbs ...string) {
+	f.granted = []authorizationv1.ResourceRule{{Verbs: verbs, APIGroups: []string{""}, Resources: []string{"pods", "services"}}}
+}
+
+// allowed are the account's rules in a namespace.
+func (f *fakes) allowed(namespace string) []authorizationv1.ResourceRule {
+	bound := slices.ContainsFunc(f.dynamic.Actions(), func(action clienttesting.Action) bool {
+		create, made := action.(clienttesting.CreateActionImpl)
+		return made && create.GetResource().Resource == "rolebindings" && create.GetNamespace() == namespace && len(create.GetCreateOptions().DryRun) == 0
+	})
+	if bound {
+		return slices.Concat(f.rules, f.granted)
+	}
+	return f.rules
 }
 
 // newEnv is an Env without a cluster, on a submission of one file.
@@ -48,7 +67,6 @@ func newEnv(t *testing.T, file, text string) (*check.Env, *fakes) {
 	f := &fakes{
 		client:  fake.NewSimpleClientset(&rbacv1.ClusterRole{ObjectMeta: metav1.ObjectMeta{Name: "view"}, Rules: viewRules}),
 		dynamic: dynamicfake.NewSimpleDynamicClient(scheme.Scheme),
-		allowed: func(authorizationv1.SubjectAccessReviewSpec) bool { return false },
 	}
 	f.client.Discovery().(*discoveryfake.FakeDiscovery).Resources = []*metav1.APIResourceList{
 		{GroupVersion: "v1", APIResources: []metav1.APIResource{{Name: "pods", Kind: "Pod", Namespaced: true}}},
@@ -57,20 +75,17 @@ func newEnv(t *testing.T, file, text string) (*check.Env, *fakes) {
 			{Name: "clusterroles", Kind: "ClusterRole"}, {Name: "clusterrolebindings", Kind: "ClusterRoleBinding"},
 		}},
 	}
-	f.client.PrependReactor("create", "subjectaccessreviews", func(action clienttesting.Action) (bool, runtime.Object, error) {
-		review := action.(clienttesting.CreateAction).GetObject().(*authorizationv1.SubjectAccessReview).DeepCopy()
-		review.Status.Allowed = f.allowed(review.Spec)
-		return true, review, nil
-	})
 	f.dynamic.PrependReactor("create", "*", func(action clienttesting.Action) (bool, runtime.Object, error) {
 		create := action.(clienttesting.CreateActionImpl)
 		return len(create.GetCreateOptions().DryRun) > 0, create.GetObject(), nil
 	})
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { // what an account asks for itself
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { // what an account asks for itself
+		var review authorizationv1.SelfSubjectRulesReview
+		assert.NoError(t, json.NewDecoder(r.Body).Decode(&review))
 		w.Header().Set("Content-Type", "application/json")
 		_ = json.NewEncoder(w).Encode(authorizationv1.SelfSubjectRulesReview{
 			TypeMeta: metav1.TypeMeta{APIVersion: "authorization.k8s.io/v1", Kind: "SelfSubjectRulesReview"},
-			Status:   authorizationv1.SubjectRulesReviewStatus{ResourceRules: f.rules},
+			Status:   authorizationv1.SubjectRulesReviewStatus{ResourceRules: f.allowed(review.Spec.Namespace)},
 		})
 	}))
 	t.Cleanup(server.Close)

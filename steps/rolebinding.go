@@ -142,17 +142,15 @@ func bindingAllowsView(ctx context.Context, e *check.Env) error {
 	}
 	missing := check.Permissions(b.view)
 	all := len(missing)
-	lacks, err := ungranted(ctx, missing, granted(who, b.grants))
-	if err != nil {
-		return err
-	}
+	lacks := len(check.Missing(missing, granted(who, b.grants)))
 	began := time.Now()
 	_, err = check.Eventually(ctx, check.AccessSettles, 100*time.Millisecond, func(ctx context.Context) (bool, error) {
-		denied, err := e.Denied(ctx, who, missing, home)
-		if err == nil {
-			missing = denied
+		allowed, err := e.RulesFor(ctx, who, home)
+		if err != nil {
+			return false, err
 		}
-		return err == nil && (len(denied) == 0 || len(denied) <= lacks && time.Since(began) >= shortly), err
+		missing = check.Missing(missing, allowed)
+		return len(missing) == 0 || len(missing) <= lacks && time.Since(began) >= shortly, nil
 	})
 	if err != nil {
 		return err
@@ -177,20 +175,6 @@ func bindingAllowsView(ctx context.Context, e *check.Env) error {
 		Want: fmt.Sprintf("all %d permissions of the ClusterRole view, for %s", all, who.User),
 		Got:  got, Hint: hint,
 	}, bindingFile)
-}
-
-// ungranted is how many permissions rules do not grant.
-func ungranted(ctx context.Context, permissions []check.Permission, rules []rbacv1.PolicyRule) (many int, err error) {
-	for _, p := range permissions {
-		lacks, err := check.Beyond(ctx, rules, []rbacv1.PolicyRule{{Verbs: []string{p.Verb}, APIGroups: []string{p.Group}, Resources: []string{p.Resource}}})
-		if err != nil {
-			return 0, err
-		}
-		if lacks != nil {
-			many++
-		}
-	}
-	return many, nil
 }
 
 // bind stores the learner's objects, and returns them as they were stored.

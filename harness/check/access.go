@@ -7,7 +7,6 @@ import (
 	"iter"
 	"strings"
 
-	"golang.org/x/sync/errgroup"
 	authorizationv1 "k8s.io/api/authorization/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -131,6 +130,20 @@ func Beyond(ctx context.Context, limit, granted []rbacv1.PolicyRule) (*rbacv1.Po
 	return nil, nil
 }
 
+// Missing are those of the permissions that rules do not grant, in their order.
+func Missing(permissions []Permission, rules []rbacv1.PolicyRule) (missing []Permission) {
+	for _, p := range permissions {
+		rule := rbacv1.PolicyRule{Verbs: []string{p.Verb}, APIGroups: []string{p.Group}, Resources: []string{p.Resource}}
+		if p.Name != "" {
+			rule.ResourceNames = []string{p.Name}
+		}
+		if covers, _ := validation.Covers(rules, []rbacv1.PolicyRule{rule}); !covers {
+			missing = append(missing, p)
+		}
+	}
+	return missing
+}
+
 // RuleText is a small rule in words.
 func RuleText(rule rbacv1.PolicyRule) string {
 	if len(rule.NonResourceURLs) > 0 {
@@ -155,30 +168,6 @@ func (e *Env) Allowed(ctx context.Context, who Subject, p Permission, namespace 
 		return false, "", next.Errorf("make status", "asking the authorizer whether %s may %s: %w", who.User, p, err)
 	}
 	return review.Status.Allowed && !review.Status.Denied, review.Status.Reason, nil
-}
-
-// Denied are those of the permissions that the authorizer refuses, in their
-// order. It asks for several at a time.
-func (e *Env) Denied(ctx context.Context, who Subject, permissions []Permission, namespace string) ([]Permission, error) {
-	answers := make([]bool, len(permissions))
-	group, ctx := errgroup.WithContext(ctx)
-	group.SetLimit(16)
-	for i, p := range permissions {
-		group.Go(func() (err error) {
-			answers[i], _, err = e.Allowed(ctx, who, p, namespace)
-			return err
-		})
-	}
-	if err := group.Wait(); err != nil {
-		return nil, err
-	}
-	var denied []Permission
-	for i, allowed := range answers {
-		if !allowed {
-			denied = append(denied, permissions[i])
-		}
-	}
-	return denied, nil
 }
 
 // RulesFor is all that the authorizer lets a subject do in a namespace, the

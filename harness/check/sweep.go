@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
@@ -29,15 +30,15 @@ func (e *Env) Sweep(ctx context.Context) error {
 	if e.Shared {
 		match.LabelSelector += "=" + e.Run
 	}
-	where, err := e.swept(ctx)
+	kinds, err := e.swept(ctx)
 	if err != nil {
 		return err
 	}
-	where, left, err := sweep(ctx, where, match)
+	kinds, left, err := e.sweep(ctx, kinds, match)
 	if err == nil && len(left) > 0 {
 		_, err = Eventually(ctx, gone, 50*time.Millisecond, func(ctx context.Context) (bool, error) {
 			var err error
-			where, left, err = sweep(ctx, where, match)
+			kinds, left, err = e.sweep(ctx, kinds, match)
 			return len(left) == 0, err
 		})
 	}
@@ -50,49 +51,47 @@ func (e *Env) Sweep(ctx context.Context) error {
 	return nil
 }
 
-// swept is where a run may have created objects.
-func (e *Env) swept(ctx context.Context) ([]dynamic.ResourceInterface, error) {
+// swept are the kinds of which a run may have created objects.
+func (e *Env) swept(ctx context.Context) ([]*meta.RESTMapping, error) {
 	if err := e.discover(ctx); err != nil {
 		return nil, err
 	}
-	var where []dynamic.ResourceInterface
+	var kinds []*meta.RESTMapping
 	for _, kind := range e.Kinds {
 		mapping, err := e.mapping(ctx, kind)
 		if err != nil {
 			return nil, err
 		}
-		if !namespaced(mapping) {
-			where = append(where, e.resource(mapping, ""))
-			continue
-		}
-		for _, namespace := range e.Namespaces.Names() {
-			where = append(where, e.resource(mapping, namespace))
-		}
+		kinds = append(kinds, mapping)
 	}
-	return where, nil
+	return kinds, nil
 }
 
-// sweep deletes what matches. What has no finalizers is gone when the API
-// server has answered. Other objects lose their finalizers, since nothing that
-// those wait for matters; it returns them and where to look for them again.
-func sweep(ctx context.Context, where []dynamic.ResourceInterface, match metav1.ListOptions) (again []dynamic.ResourceInterface, held []unstructured.Unstructured, err error) {
+// sweep deletes what matches, of the course's namespaces or of none. What has
+// no finalizers is gone when the API server has answered. Other objects lose
+// their finalizers, since nothing that those wait for matters; it returns them
+// and their kinds.
+func (e *Env) sweep(ctx context.Context, kinds []*meta.RESTMapping, match metav1.ListOptions) (again []*meta.RESTMapping, held []unstructured.Unstructured, err error) {
 	var mu sync.Mutex
 	group, ctx := errgroup.WithContext(ctx)
-	for _, resource := range where {
+	for _, kind := range kinds {
 		group.Go(func() error {
-			list, err := resource.List(ctx, match)
+			list, err := e.Dynamic.Resource(kind.Resource).List(ctx, match) // one request for all namespaces
 			if err != nil {
 				return err
 			}
+			list.Items = slices.DeleteFunc(list.Items, func(o unstructured.Unstructured) bool {
+				return namespaced(kind) && !slices.Contains(e.Namespaces.Names(), o.GetNamespace())
+			})
 			for _, object := range list.Items {
-				if err := remove(ctx, resource, object); err != nil {
+				if err := remove(ctx, e.resource(kind, object.GetNamespace()), object); err != nil {
 					return err
 				}
 			}
 			if some := slices.DeleteFunc(list.Items, func(o unstructured.Unstructured) bool { return len(o.GetFinalizers()) == 0 }); len(some) > 0 {
 				mu.Lock()
 				defer mu.Unlock()
-				again, held = append(again, resource), append(held, some...)
+				again, held = append(again, kind), append(held, some...)
 			}
 			return nil
 		})

@@ -68,11 +68,11 @@ func TestSweepDeletesWhatRunsCreated(t *testing.T) {
 	assert.ElementsMatch(t, []string{"a learner's", "outside", "an earlier run's", "somebody's"}, left(t, f), "others use the cluster")
 }
 
-// TestSweepOfNothingIsCheap: one list for each kind and namespace, no more.
+// TestSweepOfNothingIsCheap: one list for each kind, no more.
 func TestSweepOfNothingIsCheap(t *testing.T) {
 	e, f := newEnv(t, nil)
 	require.NoError(t, e.Sweep(t.Context()))
-	assert.Len(t, f.dynamic.Actions(), len(e.Kinds)*len(e.Namespaces))
+	assert.Len(t, f.dynamic.Actions(), len(e.Kinds))
 }
 
 func TestSweepStripsFinalizersAndWaits(t *testing.T) {
