@@ -12,6 +12,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -55,8 +56,10 @@ func TestGradeAll(t *testing.T) {
 	bed = bed.named(bed.Name() + "-class")
 	dir, all := class(t)
 	out := t.TempDir()
+	began := time.Now()
 	first := bed.rolecall(t, gradeAll(dir, out)...)
 	said, _ := first.CombinedOutput()
+	t.Logf("%.1f submissions a minute", float64(len(all))/time.Since(began).Minutes())
 	require.Equal(t, needReview(all), first.ProcessState.ExitCode(), "%s", said)
 	t.Logf("%s", said)
 	folders, err := filepath.Glob(filepath.Join(out, "submissions", "*"))
