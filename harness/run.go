@@ -209,7 +209,10 @@ func (s *session) lab(ctx context.Context, lab Lab) LabResult {
 func (s *session) begin(ctx context.Context, lab Lab) error {
 	bounded, cancel := s.monitor.While(ctx)
 	defer cancel()
-	err := s.env.Sweep(bounded)
+	var err error
+	if !s.swept {
+		err = s.env.Sweep(bounded)
+	}
 	if err == nil && s.course.Before != nil {
 		err = s.course.Before(bounded, s.env)
 	}
@@ -228,7 +231,9 @@ func (s *session) begin(ctx context.Context, lab Lab) error {
 func (s *session) end(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanup)
 	defer cancel()
-	return s.env.Sweep(ctx)
+	err := s.env.Sweep(ctx)
+	s.swept = err == nil
+	return err
 }
 
 // check runs one check, unless one that it needs did not pass or the lab is

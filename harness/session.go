@@ -27,6 +27,7 @@ type session struct {
 	observer Observer
 	facts    ClusterFacts
 	outcomes map[string]Outcome // by check id
+	swept    bool               // nothing of a lab is left
 	cancel   context.CancelFunc
 }
 

@@ -116,15 +116,20 @@ func callerContainer(image string) corev1.Container {
 	}
 }
 
-// await waits until a caller can be entered. It tries to, because the pod's
-// status is up to a second behind; what the status knows already is cheaper.
+// tryEvery is how often await tries to enter a caller.
+const tryEvery = 200 * time.Millisecond
+
+// await waits until a caller can be entered. To ask for the pod's status is
+// cheaper than to try; but a kubelet's is up to a second behind, so it tries as
+// well.
 func (e *Env) await(ctx context.Context, c *Caller) error {
 	if c.entered {
 		return nil
 	}
 	var pod *corev1.Pod
 	var last error
-	entered, err := Eventually(ctx, callerStarts, 100*time.Millisecond, func(ctx context.Context) (bool, error) {
+	tried := time.Now()
+	entered, err := Eventually(ctx, callerStarts, 50*time.Millisecond, func(ctx context.Context) (bool, error) {
 		if pod, last = e.Client.CoreV1().Pods(c.Namespace).Get(ctx, c.Name, metav1.GetOptions{}); last != nil {
 			pod = nil
 			return false, nil
@@ -136,6 +141,10 @@ func (e *Env) await(ctx context.Context, c *Caller) error {
 		if never(pod) != "" { // for example because the node does not have the lab image
 			return false, fmt.Errorf("starting our pod %s: it cannot start", c.Name)
 		}
+		if time.Since(tried) < tryEvery {
+			return false, nil
+		}
+		tried = time.Now()
 		var address []byte
 		var status int
 		address, _, status, last = e.Exec(ctx, c.Namespace, c.Name, callerName, nil, "hostname", "-i")

@@ -19,6 +19,7 @@ import (
 // It sends patches of the status, as the kubelet does: to replace the object
 // would take back what others have changed of it.
 func (p *pod) publish() {
+	p.awaitStart()
 	for p.send() {
 		select {
 		case <-p.dirty:
@@ -39,6 +40,27 @@ func (p *pod) publish() {
 				return
 			}
 		case <-p.dirty:
+		case <-p.node.running.Done():
+			return
+		}
+	}
+}
+
+// startTold is how long a pod may take to start before its status says how far
+// it is: of one that is quicker the API server gets one patch, not three.
+const startTold = 100 * time.Millisecond
+
+// awaitStart returns when the pod is no longer pending, or has been for startTold.
+func (p *pod) awaitStart() {
+	told := time.NewTimer(startTold)
+	defer told.Stop()
+	for p.status().Phase == corev1.PodPending {
+		select {
+		case <-p.dirty:
+		case <-told.C:
+			return
+		case <-p.stopped:
+			return
 		case <-p.node.running.Done():
 			return
 		}
