@@ -43,7 +43,7 @@ func open(ctx context.Context, course Course, c cluster.Cluster, files *check.Su
 		return nil, next.Errorf("make status", "connecting to the cluster: %w", err)
 	}
 	var version *apiversion.Info
-	var arch, self string
+	var arch, node, self string
 	group, asking := errgroup.WithContext(ctx)
 	group.Go(func() (err error) {
 		if version, err = client.Discovery().ServerVersion(); err != nil {
@@ -51,7 +51,7 @@ func open(ctx context.Context, course Course, c cluster.Cluster, files *check.Su
 		}
 		return nil
 	})
-	group.Go(func() (err error) { arch, err = nodeArch(asking, client); return err })
+	group.Go(func() (err error) { arch, node, err = nodes(asking, client); return err })
 	logger, logs := c.(cluster.AuditLogger)
 	if logs {
 		group.Go(func() (err error) { self, err = check.Self(asking, client); return err })
@@ -65,7 +65,7 @@ func open(ctx context.Context, course Course, c cluster.Cluster, files *check.Su
 		course: course,
 		env: &check.Env{
 			Config: config, Client: client, Dynamic: objects,
-			Namespaces: c.Namespaces(), Image: course.Scene.Image, Kinds: course.Kinds(),
+			Namespaces: c.Namespaces(), Image: course.Scene.Image, Node: node, Kinds: course.Kinds(),
 			Submission: files,
 			Compiler:   &check.Compiler{Module: course.Program, Arch: arch, Cache: filepath.Join(o.Home, "programs")},
 			Run:        "run-" + rand.String(10),
@@ -130,24 +130,27 @@ func (silent) CheckBegins(Check)     {}
 func (silent) CheckEnds(CheckResult) {}
 func (silent) LabEnds(LabResult)     {}
 
-// nodeArch is the GOARCH that learners' programs are compiled for. A cluster
-// of mixed nodes is refused: a pod could land on the wrong one.
-func nodeArch(ctx context.Context, client kubernetes.Interface) (string, error) {
-	nodes, err := client.CoreV1().Nodes().List(ctx, metav1.ListOptions{})
+// nodes are asked for the GOARCH that learners' programs are compiled for, and
+// for the name of the only one. A cluster of mixed nodes is refused: a pod could
+// land on the wrong one.
+func nodes(ctx context.Context, client kubernetes.Interface) (arch, only string, err error) {
+	list, err := client.CoreV1().Nodes().List(ctx, metav1.ListOptions{})
 	if err != nil {
-		return "", next.Errorf("make status", "asking for the cluster's nodes: %w", err)
+		return "", "", next.Errorf("make status", "asking for the cluster's nodes: %w", err)
 	}
-	arch := ""
-	for _, node := range nodes.Items {
+	for _, node := range list.Items {
 		switch a := node.Status.NodeInfo.Architecture; {
 		case arch == "":
 			arch = a
 		case arch != a:
-			return "", fmt.Errorf("choosing an architecture: the cluster has nodes of %s and of %s, and rolecall needs one of a single architecture", arch, a)
+			return "", "", fmt.Errorf("choosing an architecture: the cluster has nodes of %s and of %s, and rolecall needs one of a single architecture", arch, a)
 		}
 	}
 	if arch == "" {
-		return "", next.Errorf("make status", "choosing an architecture: the cluster has no node")
+		return "", "", next.Errorf("make status", "choosing an architecture: the cluster has no node")
 	}
-	return arch, nil
+	if len(list.Items) == 1 {
+		only = list.Items[0].Name
+	}
+	return arch, only, nil
 }

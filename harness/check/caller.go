@@ -1,6 +1,7 @@
 package check
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -53,7 +54,7 @@ func (e *Env) startCaller(ctx context.Context, namespace, account, node string, 
 	pod := &corev1.Pod{
 		ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: namespace, Labels: e.labels(), Annotations: annotations},
 		Spec: corev1.PodSpec{
-			NodeName:                     node,
+			NodeName:                     cmp.Or(node, e.Node),
 			ServiceAccountName:           account,
 			AutomountServiceAccountToken: new(false), // the volume is its own
 			EnableServiceLinks:           new(false),

@@ -22,6 +22,7 @@ type Env struct {
 	Dynamic    dynamic.Interface
 	Namespaces cluster.Namespaces
 	Image      string                    // that the scene has on every node
+	Node       string                    // the only one, "" if there are several
 	Kinds      []schema.GroupVersionKind // of object that labs create
 	Submission *Submission
 	Audit      *Audit // nil where the cluster gives no audit log

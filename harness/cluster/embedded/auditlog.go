@@ -6,30 +6,32 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"time"
 
-	"k8s.io/apimachinery/pkg/util/wait"
+	"github.com/fsnotify/fsnotify"
 
 	"rolecall/harness/next"
 )
 
 const auditLog = "audit.log"
 
-// interval is how often the log is read. A check waits for its last event, so
-// it is short.
-const interval = 3 * time.Millisecond
-
 // AuditLog follows the log from its end on.
 func (c *Cluster) AuditLog(ctx context.Context) (io.ReadCloser, error) {
+	news, err := fsnotify.NewWatcher()
+	if err != nil {
+		return nil, next.Errorf("raise the sysctl fs.inotify.max_user_instances", "watching the audit log: %w", err)
+	}
 	file, err := os.Open(filepath.Join(c.Folder(), auditLog))
+	if err == nil {
+		err = news.Add(c.Folder()) // not the file, which is renamed
+	}
 	if err == nil {
 		_, err = file.Seek(0, io.SeekEnd)
 	}
 	if err != nil {
-		return nil, next.Errorf("make down, then make up", "opening the audit log: %w", err)
+		return nil, next.Errorf("make down, then make up", "opening the audit log: %w", errors.Join(err, news.Close()))
 	}
 	ctx, cancel := context.WithCancel(ctx)
-	return &following{ctx: ctx, cancel: cancel, file: file}, nil
+	return &following{ctx: ctx, cancel: cancel, file: file, news: news}, nil
 }
 
 // following reads a log that grows, and that is renamed when it is long.
@@ -37,19 +39,24 @@ type following struct {
 	ctx    context.Context
 	cancel context.CancelFunc
 	file   *os.File
+	news   *fsnotify.Watcher // of the log's folder
 }
 
 // Read waits for news. It ends with io.EOF when the log is closed.
-func (f *following) Read(p []byte) (n int, err error) {
-	closed := wait.PollUntilContextCancel(f.ctx, interval, true, func(context.Context) (bool, error) {
-		n, err = f.read(p)
-		return n > 0 || err != nil, nil
-	})
-	if closed != nil {
-		f.file.Close() // it was only read
-		return 0, io.EOF
+func (f *following) Read(p []byte) (int, error) {
+	for {
+		if n, err := f.read(p); n > 0 || err != nil {
+			return n, err
+		}
+		select {
+		case <-f.news.Events:
+		case <-f.news.Errors: // more news than the kernel keeps
+		case <-f.ctx.Done():
+			f.file.Close() // it was only read
+			f.news.Close()
+			return 0, io.EOF
+		}
 	}
-	return n, err
 }
 
 // read reads what there is, which may be nothing.
