@@ -8,10 +8,12 @@ import (
 
 	"golang.org/x/sync/errgroup"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/rand"
 	apiversion "k8s.io/apimachinery/pkg/version"
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
 
 	"rolecall/harness/check"
 	"rolecall/harness/cluster"
@@ -34,7 +36,9 @@ type session struct {
 // open connects to a cluster that is up. The caller closes the session.
 func open(ctx context.Context, course Course, c cluster.Cluster, files *check.Submission, o Options) (*session, error) {
 	config := c.Config()
-	client, err := kubernetes.NewForConfig(config)
+	binary := rest.CopyConfig(config)
+	binary.ContentType, binary.AcceptContentTypes = runtime.ContentTypeProtobuf, runtime.ContentTypeProtobuf+","+runtime.ContentTypeJSON
+	client, err := kubernetes.NewForConfig(binary)
 	if err != nil {
 		return nil, next.Errorf("make status", "connecting to the cluster: %w", err)
 	}

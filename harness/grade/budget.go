@@ -23,9 +23,9 @@ type Budget struct {
 }
 
 const (
-	look    = 500 * time.Millisecond // how often memory is looked at
-	goodbye = 30 * time.Second       // for a process that is asked to end
-	maxLog  = 1 << 20                // bytes of a process's output that are kept
+	look    = time.Second      // how often memory is looked at
+	goodbye = 30 * time.Second // for a process that is asked to end
+	maxLog  = 1 << 20          // bytes of a process's output that are kept
 )
 
 // run runs a process within the budget. Its output goes to a file. machine is the

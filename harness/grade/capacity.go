@@ -6,10 +6,10 @@ import "runtime"
 // and now and then a compiler.
 const needs = 1536 << 20
 
-// Capacity is how many submissions this machine can grade at a time: half as
-// many again as it has processors, for a third of grading is waiting.
+// Capacity is how many submissions this machine can grade at a time: twice as
+// many as it has processors, for half of grading is waiting.
 func Capacity() int {
-	workers := (3*runtime.NumCPU() + 1) / 2
+	workers := 2 * runtime.NumCPU()
 	if free := freeMemory(); free > 0 {
 		workers = min(workers, int(free/needs))
 	}

@@ -13,6 +13,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/rest"
 )
 
@@ -144,8 +145,9 @@ func (p *pki) file(name string) string { return filepath.Join(p.dir, name) }
 // back no request of its own.
 func (p *pki) config(server string, client pair) *rest.Config {
 	return &rest.Config{
-		Host: server,
-		QPS:  -1,
+		Host:          server,
+		QPS:           -1,
+		ContentConfig: rest.ContentConfig{ContentType: runtime.ContentTypeProtobuf, AcceptContentTypes: runtime.ContentTypeProtobuf + "," + runtime.ContentTypeJSON},
 		TLSClientConfig: rest.TLSClientConfig{
 			CAData: p.cluster.cert, CertData: client.cert, KeyData: client.key,
 		},
