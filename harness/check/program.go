@@ -95,10 +95,13 @@ const (
 	notStored  = 253 // there is nowhere to put it
 )
 
-// running is a function of sh that looks for processes beside its own shell and
-// process 1. It does so without a fork, which may be impossible then. What has
-// ended and was not reaped does not count. Where there is no /proc, nothing is
-// seen.
+// running are functions of sh. running looks for processes beside its own shell
+// and process 1. It does so without a fork, which may be impossible then. What
+// has ended and was not reaped does not count. Where there is no /proc, nothing
+// is seen. settled waits a moment for what is about to end; where there are many
+// processes, ended ones among them, something else goes on. One that forks and
+// ends again and again is seen by the number of the newest process
+// (proc_loadavg(5)), which changes.
 const running = `
 running() {
 	for o in /proc/[0-9]*; do
@@ -108,10 +111,18 @@ running() {
 	done
 	return 1
 }
+newest() { { read -r newest </proc/loadavg; } 2>/dev/null; newest=${newest##* }; }
 settled() {
 	i=0
-	while [ $i -lt 300 ] && running; do i=$((i+1)); done
-	! running
+	while [ $i -lt 300 ]; do
+		i=$((i+1))
+		set -- /proc/[0-9]*
+		[ $# -le 64 ] || return 1
+		newest; last=$newest
+		running && continue
+		newest; [ "$newest" = "$last" ] && return 0
+	done
+	return 1
 }
 `
 

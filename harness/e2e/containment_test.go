@@ -136,6 +136,8 @@ var (
 		"kills all":                        {"kill -9 -1; echo still here", func(r *check.Run) bool { return r.ShellKilled || r.ExitStatus != 0 || r.Stdout != "still here\n" }},
 		"leaves a daemon":                  {"(while :; do :; done) & (setsid sleep 1000 &) ; exit 0", func(r *check.Run) bool { return r.LeftProcesses }},
 		"leaves a daemon of our name":      {"(setsid sh -c 'printf timeout >/proc/$$/comm; while :; do :; done' &); exit 0", func(r *check.Run) bool { return r.LeftProcesses }},
+		"hops from process to process":     {"h() { h & exit 0; }; (h &); exit 0", func(r *check.Run) bool { return r.LeftProcesses }},
+		"bursts":                           {"i=0; while [ $i -lt 100 ]; do sleep 0.2 & i=$((i+1)); done; exit 0", func(r *check.Run) bool { return r.LeftProcesses }},
 		"looks into the wrapper":           {"for f in environ mem fd maps; do cat /proc/$PPID/$f >/dev/null 2>&1 && echo $f; ls /proc/$PPID/$f/0 2>/dev/null; done; true", func(r *check.Run) bool { return r.Ended() == nil && r.Stdout == "" }},
 		"ends with the wrapper's statuses": {"exit 252", func(r *check.Run) bool { return r.Ended() == nil && r.ExitStatus == 250 }},
 		"opens all files":                  {"i=3; while [ $i -lt 100000 ]; do eval \"exec $i</dev/null\" || exit 1; i=$((i+1)); done", func(r *check.Run) bool { return r.ExitStatus != 0 || r.TimedOut }},
