@@ -26,6 +26,7 @@ type grading struct {
 	formats string
 	key     string
 	labs    string // as for harness.Course.Select
+	version string // of this program, "" to find it out: that reads all of it
 }
 
 func (f *front) gradingFlags(cmd *cobra.Command, g *grading) {
@@ -54,8 +55,10 @@ func (f *front) settings(g grading) (s grade.Settings, err error) {
 		return s, err
 	}
 	s.Formats = append(s.Formats, report.Page)
-	if s.Version, err = grade.Version(); err != nil {
-		return s, err
+	if s.Version = g.version; s.Version == "" {
+		if s.Version, err = grade.Version(); err != nil {
+			return s, err
+		}
 	}
 	s.Key, err = f.evidenceKey(g.key)
 	return s, err
@@ -131,6 +134,7 @@ func (f *front) grade() *cobra.Command {
 	}
 	cmd.Flags().StringVar(&submission, "submission", "", "a `directory` or an archive (default "+work+")")
 	cmd.Flags().StringArrayVar(&notes, "note", nil, "what its submitter should know of how it was chosen, in a `sentence`")
+	cmd.Flags().StringVar(&g.version, "version", "", "the `version` of this program, where grade-all knows it")
 	cmd.Flags().BoolVar(&keep, "keep", false, "take the cluster that the last submission handed on, if it is as new, and hand it on")
 	f.gradingFlags(cmd, &g)
 	return cmd
@@ -172,7 +176,7 @@ func (f *front) gradeAll() *cobra.Command {
 			}
 			all.Imports, _ = gradebook.ParseImports(g.formats)
 			workers := grade.Workers{
-				Program: self, Arguments: g.arguments(), Provider: provider, Home: f.home, Name: f.want.Name,
+				Program: self, Arguments: append(g.arguments(), "--version="+settings.Version), Provider: provider, Home: f.home, Name: f.want.Name,
 				Keep: !fresh,
 			}
 			book, err := all.Grade(cmd.Context(), workers, list)
