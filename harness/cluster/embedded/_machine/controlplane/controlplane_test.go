@@ -191,7 +191,7 @@ func seededVersions(t *testing.T, admin kubernetes.Interface) map[string]string 
 		"/apis/scheduling.k8s.io/v1":         {"priorityclasses"},
 	} {
 		for _, resource := range lists {
-			body, err := admin.Discovery().RESTClient().Get().AbsPath(path, resource).DoRaw(t.Context())
+			body, err := admin.Discovery().RESTClient().Get().AbsPath(path, resource).SetHeader("Accept", "application/json").DoRaw(t.Context())
 			require.NoError(t, err)
 			var list metav1.PartialObjectMetadataList
 			require.NoError(t, json.Unmarshal(body, &list))
