@@ -190,13 +190,14 @@ func Extra(baseline []Object, now Inventory) []Object {
 	})
 }
 
-// Lost are the objects that a cluster had when it was new and no longer has.
+// Lost are the objects that a cluster had when it was new and no longer has, in
+// a stable order.
 func Lost(baseline []Object, now Inventory) []Object {
 	there := map[Object]bool{}
 	for o := range now {
 		there[anonymous(o)] = true
 	}
-	return slices.DeleteFunc(slices.Clone(baseline), func(o Object) bool { return ignored(o) || there[anonymous(o)] })
+	return sorted(slices.DeleteFunc(slices.Clone(baseline), func(o Object) bool { return ignored(o) || there[anonymous(o)] }))
 }
 
 // Altered are the objects that a cluster had when it was new and that are not

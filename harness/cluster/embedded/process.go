@@ -128,6 +128,18 @@ func (c *Cluster) alive() bool {
 
 func (c *Cluster) lock() string { return filepath.Join(c.Folder(), lockFile) }
 
+// lockedBy is the process that the lock names, whether it runs or not.
+func (c *Cluster) lockedBy() (pid int, err error) {
+	text, err := os.ReadFile(c.lock())
+	if err != nil {
+		return 0, err
+	}
+	if pid, err = strconv.Atoi(strings.TrimSpace(string(text))); err != nil {
+		return 0, fmt.Errorf("its lock names no process: %w", err)
+	}
+	return pid, nil
+}
+
 // stop ends the machine, in order if it will, and waits until it has ended.
 func (c *Cluster) stop(ctx context.Context) error {
 	for _, end := range []struct {
@@ -137,13 +149,9 @@ func (c *Cluster) stop(ctx context.Context) error {
 		if !c.alive() {
 			return nil
 		}
-		text, err := os.ReadFile(c.lock())
+		pid, err := c.lockedBy()
 		if err != nil {
 			return fmt.Errorf("ending the embedded cluster: %w", err)
-		}
-		pid, err := strconv.Atoi(strings.TrimSpace(string(text)))
-		if err != nil {
-			return fmt.Errorf("ending the embedded cluster: its lock names no process: %w", err)
 		}
 		process, err := os.FindProcess(pid)
 		if err == nil {

@@ -5,10 +5,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -101,10 +101,7 @@ func asNew(versions map[inventory.Object]string, now inventory.Inventory, renewe
 	account := func(o inventory.Object) bool {
 		return o.Resource.Resource == "serviceaccounts" && o.Name == "default" && slices.Contains(renewed, o.Namespace)
 	}
-	var known []inventory.Object
-	for o := range versions {
-		known = append(known, o)
-	}
+	known := slices.Collect(maps.Keys(versions))
 	if extra := inventory.Extra(known, now); len(extra) > 0 {
 		return fmt.Errorf("it holds %s, which a new one does not", extra[0])
 	}
@@ -154,8 +151,7 @@ func (c *Cluster) PID() int {
 	if !c.alive() {
 		return 0
 	}
-	text, _ := os.ReadFile(c.lock())
-	pid, _ := strconv.Atoi(strings.TrimSpace(string(text)))
+	pid, _ := c.lockedBy() // 0 where it names none
 	return pid
 }
 
