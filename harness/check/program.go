@@ -220,13 +220,14 @@ func (e *Env) run(ctx context.Context, namespace, pod, container string, p *Prog
 	stdout, stderr, status, err := e.Exec(bounded, namespace, pod, container, sending,
 		"sh", "-c", wrapper, "sh", strconv.Itoa(len(p.bytes)), interpreter, kill, strconv.Itoa(int(ProgramTime.Seconds())))
 
+	ran, sent := sending.done()
 	run := &Run{Program: p, Stdout: string(stdout), Stderr: p.renamed(string(stderr)), ExitStatus: status}
 	switch {
 	case errors.Is(err, errOutputTooLong):
 		run.OutputTooLong = true
 	case ctx.Err() != nil:
 		return nil, ctx.Err()
-	case bounded.Err() != nil && !sending.done():
+	case bounded.Err() != nil && !sent:
 		return nil, next.Errorf("make status", "sending a program to pod %s: not done after %s", pod, sendTime)
 	case bounded.Err() != nil:
 		run.TimedOut = true
@@ -238,7 +239,7 @@ func (e *Env) run(ctx context.Context, namespace, pod, container string, p *Prog
 			Got:  "neither /tmp nor /dev/shm can be written to: " + Printable(strings.TrimSpace(run.Stderr), 200),
 			Hint: "Leave /tmp writable in the pod, or mount an emptyDir there.",
 		}
-	case sending.done() && sending.since() >= ProgramTime: // whatever the status: the streams were open until then
+	case ran >= ProgramTime: // whatever the status: the streams were open until then
 		run.TimedOut = true
 	case status == killed:
 		run.ExitStatus, run.OutOfMemory = sigkilled, true

@@ -36,15 +36,12 @@ func (s *sending) Read(p []byte) (int, error) {
 
 func (s *sending) stop() { s.limit.Stop() }
 
-func (s *sending) done() bool {
+// done reports whether the program has been sent, and how long ago.
+func (s *sending) done() (ago time.Duration, done bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return !s.sent.IsZero()
-}
-
-// since is how long ago the program was sent. It has been.
-func (s *sending) since() time.Duration {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return time.Since(s.sent)
+	if s.sent.IsZero() {
+		return 0, false
+	}
+	return time.Since(s.sent), true
 }
