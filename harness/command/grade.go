@@ -72,8 +72,8 @@ func (f *front) evidenceKey(file string) (*evidence.Key, error) {
 }
 
 // gradingProvider is the provider of clusters for grading. Unless told
-// otherwise it is the one that starts quickest, since each submission gets a
-// new cluster.
+// otherwise it is the one that starts quickest, since whatever is not as new is
+// replaced.
 func (f *front) gradingProvider(cmd *cobra.Command) (cluster.Provider, error) {
 	all := f.clusters()
 	if f.want.Provider == cluster.Auto {

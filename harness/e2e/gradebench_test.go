@@ -11,8 +11,8 @@ import (
 )
 
 // BenchmarkGrade is what grading by the class costs, in submissions a minute:
-// grade-all on embedded clusters, each submission on one of its own, with the
-// workers that this machine gets by itself; and, with kind in the same run, a
+// grade-all on embedded clusters, handed on from one submission to the next, with
+// the workers that this machine gets by itself; and, with kind in the same run, a
 // kind cluster for each submission. No other cluster runs meanwhile.
 func BenchmarkGrade(b *testing.B) {
 	byProvider := map[string]testbed{}

@@ -1,5 +1,5 @@
-// Package grade grades submissions: one, or a folder of them, each in a
-// process and on a cluster of its own.
+// Package grade grades submissions: one, or a folder of them, each in a process
+// of its own and on a cluster that is as new.
 package grade
 
 import (
