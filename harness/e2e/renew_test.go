@@ -66,10 +66,10 @@ func (b testbed) watched(t *testing.T, since string) (names []string) {
 	return names
 }
 
-// TestRenewProves renews a cluster after what may happen in it: after labs and a
+// TestEmbeddedRenewProves renews a cluster after what may happen in it: after labs and a
 // program that ends by itself it is as new, and after anything else it says what
 // is not.
-func TestRenewProves(t *testing.T) {
+func TestEmbeddedRenewProves(t *testing.T) {
 	b := only(t, "embedded")
 	b = b.named(b.Name() + "-renew")
 	t.Cleanup(func() { assert.NoError(t, b.Down(context.Background())) })
@@ -133,10 +133,10 @@ func TestRenewProves(t *testing.T) {
 	})
 }
 
-// TestGradedOnWhatOthersUsed grades a class on clusters that serve several
+// TestEmbeddedGradedOnWhatOthersUsed grades a class on clusters that serve several
 // submissions, hostile ones in the middle, and each on a cluster of its own: the
 // same gradebook.
-func TestGradedOnWhatOthersUsed(t *testing.T) {
+func TestEmbeddedGradedOnWhatOthersUsed(t *testing.T) {
 	b := only(t, "embedded")
 	b = b.named(b.Name() + "-used")
 	dir := t.TempDir()
