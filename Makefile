@@ -23,6 +23,13 @@ KEY         ?=#           grading: the ed25519 key for evidence, instead of one 
 TESTFLAGS   ?=#           for go test, such as -v
 BESIDE      ?=#           make test, make bench: a second provider, whose verdicts must be the same
 
+# ---- How Go compiles -------------------------------------------------------
+
+# All that is compiled is compiled in this one way, so that no package is compiled
+# twice: see harness/gocommand.
+export GOFLAGS     += -trimpath -buildvcs=false -gcflags=all=-dwarf=false
+export CGO_ENABLED := 0
+
 # ---- What there is ---------------------------------------------------------
 
 rolecall   := bin/rolecall
@@ -130,7 +137,7 @@ shell: $(rolecall) ## start a shell that has kubectl
 	$(do)exec $(rolecall) shell $(any)
 
 logs: $(rolecall) ## collect the cluster's logs in OUT
-	$(do)exec $(rolecall) logs $(owned) "$(strip $(OUT))"
+	$(do)exec $(rolecall) logs $(owned) --out "$(strip $(OUT))"
 
 doctor: $(rolecall) ## say what this machine can run and what is missing
 	$(do)exec $(rolecall) doctor $(any)
@@ -169,7 +176,7 @@ verify: ## check format, vet (three systems), lint, data races and a tidy go.mod
 	go mod tidy -diff
 	d=$$(mktemp -d) && trap "rm -rf $$d" EXIT && cp -R $(machine)/. $$d && cd $$d && mv machine.mod go.mod && mv machine.sum go.sum && \
 		CGO_ENABLED=0 go vet -trimpath ./sandbox/... && go run $(revive) -config $(CURDIR)/revive.toml -set_exit_status ./...
-	go test -race -timeout 40m $(units)
+	CGO_ENABLED=1 go test -race -timeout 40m $(units)
 
 bench: $(rolecall) ## measure a start, a lab beside one bare pod, and a class
 	go test ./harness/e2e -run '^$$' -bench Lab -benchtime 10x -timeout 30m -args $(suite)
@@ -183,7 +190,7 @@ sources := $(shell find . -name '*.go' -not -name '*_test.go' -not -path './.*' 
 
 $(rolecall): $(sources)
 	$(do)command -v go >/dev/null || { echo 'rolecall is built with Go, which is not installed here: see https://go.dev/doc/install' >&2; exit 1; }
-	$(do)echo 'building $@ (the first time takes about 2 minutes)'; go build -o $@ . & build=$$!; \
+	$(do)echo 'building $@ (the first time takes about 2 minutes)'; go build -ldflags="-s -w" -o $@ . & build=$$!; \
 	(past=0; while sleep 10 >/dev/null 2>&1; do past=$$((past + 10)); echo "building $@: $$past s"; done) & clock=$$!; \
 	trap "kill $$build $$clock 2>/dev/null" EXIT; trap 'echo "Interrupted; run the same command again, and the build goes on." >&2; exit 1' INT TERM; wait $$build || exit 1
 

@@ -16,6 +16,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/util/wait"
 
+	"rolecall/harness/gocommand"
 	"rolecall/harness/next"
 	"rolecall/harness/process"
 )
@@ -65,7 +66,7 @@ func (c *Compiler) build(ctx context.Context, name string, source []byte, import
 	case errors.Is(prepared, errSlow):
 		return nil, next.Errorf("try again when the machine has less to do", "compiling the packages that %s imports: not done after %s", name, preparing)
 	}
-	err = c.goCommand(ctx, dir, compiling, compilerMemory, "build", "-trimpath", "-ldflags=-s -w", "-o", "program", ".")
+	err = c.goCommand(ctx, dir, compiling, compilerMemory, "build", "-ldflags=-s -w", "-o", "program", ".")
 	var failed *exec.ExitError
 	switch {
 	case err == nil:
@@ -106,11 +107,7 @@ func (c *Compiler) goCommand(ctx context.Context, dir string, within time.Durati
 	defer cancel()
 	bounded, kill := context.WithCancelCause(bounded)
 	defer kill(nil)
-	command := exec.CommandContext(bounded, "go", arguments...)
-	command.Dir = dir
-	process.KillTree(command)
-	command.WaitDelay = time.Second
-	command.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOARCH="+c.Arch, "GOWORK=off", "GOFLAGS=-mod=readonly", "GO111MODULE=on")
+	command := gocommand.New(bounded, dir, "linux", c.Arch, "-mod=readonly", arguments...)
 	var said bytes.Buffer
 	command.Stdout, command.Stderr = &said, &said
 	if err := command.Start(); err != nil {

@@ -21,7 +21,7 @@ func TestInterruptedQuestion(t *testing.T) {
 		synctest.Wait()
 		interrupt()
 		assert.Equal(t, 2, <-status)
-		assert.Equal(t, "Interrupted. Run make solution-1 again.\n", errs.String())
+		assert.Equal(t, "Interrupted. Run rolecall solution 1 again.\n", errs.String())
 		assert.NotContains(t, out.String(), "hot")
 		assert.NoError(t, speak.Close())
 	})

@@ -192,16 +192,15 @@ func (f *front) renew(ctx context.Context, c cluster.Owned) error {
 
 // logs collects what helps to find out why something broke.
 func (f *front) logs() *cobra.Command {
+	out := ""
 	cmd := &cobra.Command{
-		Use:   "logs DIR",
+		Use:   "logs",
 		Short: "collect the cluster's logs in a directory",
-		Args: func(cmd *cobra.Command, words []string) error {
-			if len(words) != 1 || words[0] == "" {
+		Args:  noWords,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if out == "" {
 				return next.Errorf("name one, for example make logs OUT=out", "collecting logs: no directory is named")
 			}
-			return nil
-		},
-		RunE: func(cmd *cobra.Command, words []string) error {
 			there, err := f.existing()
 			if err != nil {
 				return err
@@ -209,18 +208,19 @@ func (f *front) logs() *cobra.Command {
 			if len(there) == 0 {
 				return next.Errorf("make up", "collecting logs: %s", f.none())
 			}
-			if err := os.MkdirAll(words[0], 0o755); err != nil {
+			if err := os.MkdirAll(out, 0o755); err != nil {
 				return next.Errorf("name a directory that can be made", "collecting logs: %w", err)
 			}
 			for _, c := range there {
-				err = errors.Join(err, c.Logs(cmd.Context(), words[0]))
+				err = errors.Join(err, c.Logs(cmd.Context(), out))
 			}
 			if err == nil {
-				fmt.Fprintln(f.stdout, "logs:", words[0])
+				fmt.Fprintln(f.stdout, "logs:", out)
 			}
 			return err
 		},
 	}
+	cmd.Flags().StringVar(&out, "out", "", "the `directory` for them")
 	f.ownedFlags(cmd)
 	return cmd
 }
@@ -252,8 +252,8 @@ func (f *front) doctor() *cobra.Command {
 		Short: "say what this machine can run and what is missing",
 		Args:  noWords,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			try := withVariables(cmd, "make "+f.course.Labs[0].Folder())
-			err := doctor.Run(cmd.Context(), f.stdout, f.home, f.want.Provider, try)
+			try := "make " + f.course.Labs[0].Folder()
+			err := doctor.Run(cmd.Context(), f.stdout, f.home, f.want.Provider, try, func(text string) string { return withVariables(cmd, text) })
 			if errors.Is(err, doctor.ErrNotReady) {
 				return exit(1)
 			}

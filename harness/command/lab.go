@@ -207,10 +207,10 @@ func (f *front) printJSON(value any) error {
 // onward says what comes after labs that passed: the first one after a demo, or
 // the next one, and after the last lab of the default part its story.
 func (f *front) onward(cmd *cobra.Command, on cluster.Cluster, passed harness.Lab, demo bool) {
-	const step = "Next: %s (the task: %s/README.md)\n"
+	const step = "Next: %s (the task: %s)\n"
 	if demo {
 		first := f.course.Labs[0]
-		fmt.Fprintf(f.stdout, step, withVariables(cmd, "make "+first.Folder()), f.course.Source(first))
+		fmt.Fprintf(f.stdout, step, withVariables(cmd, "make "+first.Folder()), f.whereTask(cmd, first))
 		return
 	}
 	var way []harness.Lab
@@ -229,7 +229,7 @@ func (f *front) onward(cmd *cobra.Command, on cluster.Cluster, passed harness.La
 		if following.Number == 0 {
 			target = f.course.Name
 		}
-		fmt.Fprintf(f.stdout, step, withVariables(cmd, "make "+target), f.course.Source(following))
+		fmt.Fprintf(f.stdout, step, withVariables(cmd, "make "+target), f.whereTask(cmd, following))
 		return
 	}
 	if _, ours := on.(cluster.Owned); ours && passed.Slug == way[len(way)-1].Slug {

@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
@@ -95,7 +96,7 @@ type front struct {
 // root is the command with all others below it.
 func (f *front) root() *cobra.Command {
 	root := &cobra.Command{
-		Use:           "rolecall",
+		Use:           program(),
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Args: func(cmd *cobra.Command, words []string) error {
@@ -134,10 +135,18 @@ func (f *front) root() *cobra.Command {
 		}
 		help(cmd, words)
 	})
-	root.AddCommand(f.lab(), f.part(), f.demo(), f.solution(), f.restart(), f.labs())
+	root.AddCommand(f.lab(), f.part(), f.demo(), f.solution(), f.restart(), f.labs(), f.task())
 	root.AddCommand(f.grade(), f.gradeAll(), f.verifyEvidence())
 	root.AddCommand(f.up(), f.down(), f.status(), f.reset(), f.kubectl(), f.shell(), f.doctor(), f.logs(), f.clean())
 	return root
+}
+
+// program is this program as its user typed it.
+func program() string {
+	if typed := os.Args[0]; filepath.Base(typed) == "rolecall" && !strings.ContainsAny(typed, " \t") {
+		return typed
+	}
+	return "rolecall"
 }
 
 // help is all commands on one screen.
@@ -148,6 +157,7 @@ Learn
   lab N            check lab N; the first time, get its starter
   %-15s  check all labs and the story that they tell together
   demo             the same with the reference solutions
+  task N           read the task of lab N here
   solution N       show the reference solution of lab N, after asking
   restart N        start lab N over; what you wrote is kept beside it
   labs             list the labs
@@ -159,7 +169,7 @@ The cluster
   up, down         create the cluster (labs do this for you); delete it
   status, reset    show your clusters; delete everything you added to one
   kubectl, shell   run kubectl on it; start a shell that has kubectl
-  logs DIR, clean  collect its logs; delete what was built for clusters
+  logs, clean      collect its logs; delete what was built for clusters
   doctor           say what this machine can run and what is missing
 
 Exit status: 0 all passed, 1 not yet, 2 could not check, 3 needs review.
@@ -258,7 +268,7 @@ func (f *front) conclude(ctx context.Context, cmd *cobra.Command, err error) int
 		fmt.Fprintf(f.stderr, "Interrupted. Run %s again.\n", typed(cmd))
 		return 2
 	}
-	fmt.Fprintln(f.stderr, "rolecall:", strings.TrimSuffix(err.Error(), "\n"+status.Error()))
+	fmt.Fprintln(f.stderr, "rolecall:", spoken(cmd, strings.TrimSuffix(err.Error(), "\n"+status.Error())))
 	if advice := next.Of(err); advice != "" {
 		fmt.Fprintln(f.stderr, "next:", worded(cmd, advice))
 	}

@@ -121,9 +121,10 @@ func cooking() harness.Course {
 		}},
 		Scene: cluster.Scene{Namespaces: cluster.Namespaces{{Role: "kitchen", Name: "kitchen"}}},
 		Files: fstest.MapFS{
-			"lab-1-tea/README.md":          {Data: []byte("# Tea\n")},
+			"lab-1-tea/README.md":          {Data: []byte("# Tea\n\nBoil [water](https://example.org/water), see [soup](../lab-2-soup/README.md), `wait`:\n\n```bash\nmake lab-1 RESULTS=out\n```\n")},
 			"lab-1-tea/starter/tea.txt":    {Data: []byte("cold\n")},
 			"lab-1-tea/solution/tea.txt":   {Data: []byte("hot\n")},
+			"dinner/README.md":             {Data: []byte("# Dinner\n")},
 			"lab-2-soup/README.md":         {Data: []byte("# Soup\n")},
 			"lab-2-soup/starter/soup.txt":  {Data: []byte("bland\n")},
 			"lab-2-soup/solution/soup.txt": {Data: []byte("salted\n")},

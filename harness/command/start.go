@@ -67,7 +67,7 @@ func (f *front) start(cmd *cobra.Command, lab harness.Lab, submission string) (s
 	if err != nil {
 		return false, err
 	}
-	fmt.Fprintf(f.stdout, "Lab %d begins. The task: %s/README.md\n", lab.Number, f.course.Source(lab))
+	fmt.Fprintf(f.stdout, "Lab %d begins. The task: %s\n", lab.Number, f.whereTask(cmd, lab))
 	f.edit(cmd, lab, files)
 	return true, nil
 }

@@ -11,8 +11,7 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// typed is a command as its user types it: with make, and with the variables
-// that are set.
+// typed is a command as its user types it.
 func typed(cmd *cobra.Command) string {
 	target := cmd.Name()
 	if words := cmd.Flags().Args(); len(words) == 1 {
@@ -23,10 +22,10 @@ func typed(cmd *cobra.Command) string {
 	return withVariables(cmd, "make "+target)
 }
 
-// worded is advice as it is shown: each make command in it as it must be typed
-// here, and a lone command as an order to run it.
+// worded is advice as it is shown: each command in it as it must be typed here,
+// and a lone command as an order to run it.
 func worded(cmd *cobra.Command, advice string) string {
-	for _, program := range []string{"make ", "rolecall ", "kubectl "} {
+	for _, program := range []string{"make ", cmd.Root().Name() + " ", "kubectl "} {
 		if strings.HasPrefix(advice, program) {
 			advice = "run " + advice
 		}
@@ -54,7 +53,13 @@ func named(flag string) string {
 
 // withVariables completes each make command in a text by what the user of cmd
 // set and the command heeds, so that it means the same cluster and submission.
+// For a user who does without make it is a command of this program instead.
 func withVariables(cmd *cobra.Command, text string) string {
+	return spoken(cmd, completed(cmd, text))
+}
+
+// completed completes each make command in a text.
+func completed(cmd *cobra.Command, text string) string {
 	return commands(cmd.Root()).ReplaceAllStringFunc(text, func(words string) string {
 		target := labNumber.ReplaceAllString(strings.TrimPrefix(words, "make "), "")
 		heeds, _, err := cmd.Root().Find([]string{target})
@@ -70,6 +75,33 @@ func withVariables(cmd *cobra.Command, text string) string {
 		return words
 	})
 }
+
+// spoken is a text for the user of cmd, with commands and flags of this program
+// for make's commands and variables where there is no make.
+func spoken(cmd *cobra.Command, text string) string {
+	if byMake() {
+		return text
+	}
+	root := cmd.Root()
+	text = commands(root).ReplaceAllStringFunc(text, func(words string) string {
+		target, number, _ := strings.Cut(strings.TrimPrefix(words, "make "), "-")
+		if labNumber.MatchString(words) {
+			return root.Name() + " " + target + " " + number
+		}
+		return root.Name() + strings.TrimPrefix(words, "make")
+	})
+	text = kubectlWords.ReplaceAllStringFunc(text, func(words string) string {
+		words, _ = strconv.Unquote(strings.TrimPrefix(words, "ARGS=")) // it is quoted: the pattern says so
+		return "-- " + words
+	})
+	for _, v := range variables {
+		text = regexp.MustCompile(`\b`+v.name+`=`).ReplaceAllLiteralString(text, "--"+v.flag+"=")
+	}
+	return text
+}
+
+// kubectlWords are kubectl's own words in a make command.
+var kubectlWords = regexp.MustCompile(`\bARGS="(?:[^"\\]|\\.)*"`)
 
 // isSet reports whether the user set a flag. The Makefile names some with their
 // defaults.

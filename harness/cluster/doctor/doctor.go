@@ -19,21 +19,22 @@ var ErrNotReady = errors.New("examining this machine: something must be done fir
 // if labs can run here on a cluster of that provider, or of any if it is
 // cluster.Auto, and ErrNotReady if something must be done first. Any other
 // error means that it could not look. home is rolecall's folder for clusters
-// and images, and try the command to go on with.
-func Run(ctx context.Context, w io.Writer, home, provider, try string) error {
+// and images, try the command of make to go on with, and worded returns a text
+// with commands of make as the person types them.
+func Run(ctx context.Context, w io.Writer, home, provider, try string, worded func(text string) string) error {
 	var lost error
 	report, err := Diagnose(ctx, ThisMachine(home, try), provider, func(f Finding) {
-		_, err := io.WriteString(w, f.String())
+		_, err := io.WriteString(w, worded(f.String()))
 		lost = errors.Join(lost, err)
 	})
 	if err := errors.Join(err, ctx.Err(), lost); err != nil {
 		return fmt.Errorf("examining this machine: %w", err)
 	}
 	if !report.Ready() {
-		fmt.Fprintln(w, "\nNot ready yet. Fix the items marked [fix], then run make doctor again.")
+		fmt.Fprintln(w, worded("\nNot ready yet. Fix the items marked [fix], then run make doctor again."))
 		return ErrNotReady
 	}
-	fmt.Fprintln(w, "\nReady. Run", try)
+	fmt.Fprintln(w, "\nReady. Run", worded(try))
 	return nil
 }
 

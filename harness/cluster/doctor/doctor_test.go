@@ -404,11 +404,11 @@ func TestNothingIsToldOfWhatWasCutShort(t *testing.T) {
 
 func TestRun(t *testing.T) {
 	var out strings.Builder
-	require.NoError(t, Run(t.Context(), &out, t.TempDir(), "existing", "make first"))
+	require.NoError(t, Run(t.Context(), &out, t.TempDir(), "existing", "make first", strings.Clone))
 	assert.True(t, strings.HasSuffix(out.String(), "\nReady. Run make first\n"), out.String())
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	require.ErrorIs(t, Run(ctx, &out, t.TempDir(), "existing", "make first"), context.Canceled)
+	require.ErrorIs(t, Run(ctx, &out, t.TempDir(), "existing", "make first", strings.Clone), context.Canceled)
 }
 
 func TestFindingString(t *testing.T) {

@@ -28,6 +28,12 @@ var sources embed.FS
 
 const sourceFolder = "_machine"
 
+// Mod is the text of the machine's go.mod.
+func Mod() string {
+	text, _ := sources.ReadFile(sourceFolder + "/machine.mod") // what is embedded can be read
+	return string(text)
+}
+
 // programs are the compiled machine's files.
 type programs struct {
 	machine string // control plane, node and kubectl

@@ -105,8 +105,7 @@ func (p Program) compile(ctx context.Context, module, out, arch string, display 
 	}
 	count := &packageCount{total: countPackages(ctx, module, platform, p.Packages), task: task}
 	args := []string{
-		"build", "-v", "-trimpath", "-buildvcs=false",
-		"-ldflags", strings.TrimSpace("-s -w " + p.Ldflags), "-o", unfinished + string(filepath.Separator),
+		"build", "-v", "-ldflags", strings.TrimSpace("-s -w " + p.Ldflags), "-o", unfinished + string(filepath.Separator),
 	}
 	if err := runGo(ctx, module, platform, nil, count, append(args, p.Packages...)...); err != nil {
 		return err

@@ -8,14 +8,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"os/exec"
 	"strings"
-	"time"
 
 	"rolecall/harness/cluster/internal/versions"
+	"rolecall/harness/gocommand"
 	"rolecall/harness/next"
-	"rolecall/harness/process"
 	"rolecall/harness/progress"
 )
 
@@ -82,14 +80,7 @@ type platform struct{ os, arch string }
 // runGo runs the go command in dir for a platform. stdout and said, which gets
 // standard error, may be nil.
 func runGo(ctx context.Context, dir string, on platform, stdout, said io.Writer, args ...string) error {
-	cmd := exec.CommandContext(ctx, "go", args...)
-	cmd.Dir = dir
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=-mod=mod", "GOWORK=off", "GO111MODULE=on")
-	if on != (platform{}) {
-		cmd.Env = append(cmd.Env, "GOOS="+on.os, "GOARCH="+on.arch)
-	}
-	process.KillTree(cmd)
-	cmd.WaitDelay = 2 * time.Second
+	cmd := gocommand.New(ctx, dir, on.os, on.arch, "-mod=mod", args...)
 	var stderr bytes.Buffer
 	cmd.Stdout = stdout
 	cmd.Stderr = &stderr

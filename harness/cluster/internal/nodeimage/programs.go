@@ -1,8 +1,10 @@
 package nodeimage
 
 import (
+	"strings"
 	"time"
 
+	"rolecall/harness/cluster/embedded"
 	"rolecall/harness/cluster/internal/versions"
 )
 
@@ -11,19 +13,17 @@ import (
 type program struct {
 	name     string
 	requires string   // the upstream module's path; none for pause
-	version  string   // of the upstream module
+	version  string   // of the upstream module; none for those that the machine requires, too
 	source   string   // name of the embedded main package, if there is one
 	packages []string // main packages of the upstream module
 	ldflags  string   // beyond those that all get
 	usual    time.Duration
 }
 
-const kubernetesModule = "k8s.io/kubernetes"
-
 // programs are compiled in this order, the longest first.
 var programs = []program{
 	{
-		name: "controlplane", requires: kubernetesModule, version: versions.Kubernetes, source: "controlplane.go.txt",
+		name: "controlplane", requires: "k8s.io/kubernetes", source: "controlplane.go.txt",
 		packages: []string{"k8s.io/kubernetes/cmd/kubeadm", "k8s.io/kubernetes/cmd/kubectl", "k8s.io/kubernetes/cmd/kubelet"},
 		ldflags:  versions.KubernetesLdflags,
 		usual:    6 * time.Minute,
@@ -42,7 +42,7 @@ var programs = []program{
 		usual: time.Minute,
 	},
 	{
-		name: "etcd", requires: "go.etcd.io/etcd/server/v3", version: versions.Etcd,
+		name: "etcd", requires: "go.etcd.io/etcd/server/v3",
 		packages: []string{"go.etcd.io/etcd/server/v3"}, // the program is called server
 		usual:    30 * time.Second,
 	},
@@ -59,11 +59,16 @@ var programs = []program{
 	{name: "pause", source: "pause.go.txt", usual: time.Second},
 }
 
-// goMod is the module's go.mod. Kubernetes's own also gets its staging modules.
+// goMod is the module's go.mod. What the machine requires, too, is compiled from
+// the machine's versions of everything, so that they share their packages.
 func (p program) goMod() string {
-	mod := "module rolecall.build/" + p.name + "\n\ngo " + versions.Go + "\n"
-	if p.requires != "" {
-		mod += "\nrequire " + p.requires + " " + p.version + "\n"
+	mod := "module rolecall.build/" + p.name + "\n"
+	switch {
+	case p.requires == "":
+		return mod + "\ngo " + versions.Go + "\n"
+	case p.version == "":
+		_, required, _ := strings.Cut(embedded.Mod(), "\n")
+		return mod + required
 	}
-	return mod
+	return mod + "\ngo " + versions.Go + "\n\nrequire " + p.requires + " " + p.version + "\n"
 }

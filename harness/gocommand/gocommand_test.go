@@ -1,0 +1,30 @@
+package gocommand_test
+
+import (
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"rolecall/harness/gocommand"
+)
+
+// TestMakefileCompilesInTheSameWay is what lets the machine and learners'
+// programs reuse the packages that the command was compiled from.
+func TestMakefileCompilesInTheSameWay(t *testing.T) {
+	text, err := os.ReadFile("../../Makefile")
+	require.NoError(t, err)
+	lines := strings.Split(string(text), "\n")
+	assert.Contains(t, lines, "export GOFLAGS     += "+gocommand.Flags)
+	assert.Contains(t, lines, "export CGO_ENABLED := 0")
+}
+
+func TestNew(t *testing.T) {
+	t.Setenv("GOFLAGS", "-mod=vendor")
+	t.Setenv("GOOS", "plan9")
+	out, err := gocommand.New(t.Context(), t.TempDir(), "darwin", "arm64", "-mod=mod", "env", "GOFLAGS", "CGO_ENABLED", "GOOS", "GOARCH").Output()
+	require.NoError(t, err)
+	assert.Equal(t, gocommand.Flags+" -mod=mod\n0\ndarwin\narm64\n", string(out))
+}
