@@ -10,6 +10,7 @@ import (
 
 	"rolecall/harness/cluster"
 	"rolecall/harness/cluster/doctor"
+	"rolecall/harness/grade"
 	"rolecall/harness/inventory"
 	"rolecall/harness/next"
 )
@@ -242,6 +243,23 @@ func (f *front) clean() *cobra.Command {
 	}
 	f.homeFlag(cmd)
 	return cmd
+}
+
+// version tells which rolecall this is, as results.json of graded submissions
+// does.
+func (f *front) version() *cobra.Command {
+	return &cobra.Command{
+		Use:   "version",
+		Short: "say which rolecall this is",
+		Args:  noWords,
+		RunE: func(*cobra.Command, []string) error {
+			version, err := grade.Version()
+			if err == nil {
+				fmt.Fprintln(f.stdout, version)
+			}
+			return err
+		},
+	}
 }
 
 // doctor says what this machine can run. Its exit status is 1 where something

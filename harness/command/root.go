@@ -137,7 +137,7 @@ func (f *front) root() *cobra.Command {
 	})
 	root.AddCommand(f.lab(), f.part(), f.demo(), f.solution(), f.restart(), f.labs(), f.task())
 	root.AddCommand(f.grade(), f.gradeAll(), f.verifyEvidence())
-	root.AddCommand(f.up(), f.down(), f.status(), f.reset(), f.kubectl(), f.shell(), f.doctor(), f.logs(), f.clean())
+	root.AddCommand(f.up(), f.down(), f.status(), f.reset(), f.kubectl(), f.shell(), f.doctor(), f.logs(), f.clean(), f.version())
 	return root
 }
 
@@ -170,7 +170,7 @@ The cluster
   status, reset    show your clusters; delete everything you added to one
   kubectl, shell   run kubectl on it; start a shell that has kubectl
   logs, clean      collect its logs; delete what was built for clusters
-  doctor           say what this machine can run and what is missing
+  doctor, version  say what this machine can run; say which rolecall this is
 
 Exit status: 0 all passed, 1 not yet, 2 could not check, 3 needs review.
 For a command's flags, run rolecall COMMAND --help.

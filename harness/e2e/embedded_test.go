@@ -5,7 +5,6 @@ package e2e_test
 import (
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -15,6 +14,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"rolecall/harness/gocommand"
 )
 
 // TestEmbeddedEightAtOnce has eight clusters side by side, each with a lab of
@@ -114,9 +115,8 @@ func TestEmbeddedMachine(t *testing.T) {
 	for _, ext := range []string{".mod", ".sum"} {
 		require.NoError(t, os.Rename(filepath.Join(dir, "machine"+ext), filepath.Join(dir, "go"+ext)))
 	}
-	cmd := exec.CommandContext(t.Context(), "go", "test", "-v", "-vet=off", "-trimpath", "-count=1", "-timeout=20m", "./...")
-	cmd.Dir = dir
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=-mod=mod", "GOWORK=off", "LAB_IMAGE="+labImage(t))
+	cmd := gocommand.New(t.Context(), dir, "", "", "-mod=mod", "test", "-v", "-vet=off", "-count=1", "-timeout=20m", "./...")
+	cmd.Env = append(cmd.Env, "LAB_IMAGE="+labImage(t))
 	out, err := cmd.CombinedOutput()
 	require.NoError(t, err, "%s", out)
 	for line := range strings.Lines(string(out)) { // of those skipped, each runs elsewhere, in a process of less rights

@@ -5,7 +5,9 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"text/tabwriter"
 
@@ -20,6 +22,8 @@ import (
 	"rolecall/harness/e2e/corpus"
 )
 
+var gateSets = flag.Int("gate.sets", 2, "how many submissions TestGate judges at a time, each on clusters of its own")
+
 var update = flag.Bool("update", false, "rewrite in the wrong submissions what learners are told about them")
 
 // TestGate is the author's gate: the checks are tested against submissions
@@ -28,13 +32,34 @@ var update = flag.Bool("update", false, "rewrite in the wrong submissions what l
 // right one passes, all alike on every cluster, and each cluster is afterwards
 // what it was before.
 func TestGate(t *testing.T) {
-	g := &gate{beds: testbeds(t)}
+	g := &gate{free: make(chan []testbed, *gateSets)}
+	for i := range *gateSets {
+		g.free <- set(t, i)
+	}
 	for _, lab := range everything(t) {
 		g.rows = append(g.rows, row{lab: lab, killed: map[string][]string{}})
 		t.Run(name(lab), g.lab)
 	}
 	assert.NotZero(t, g.judged, "-run chose no submission, so nothing was judged")
 	g.report(t)
+}
+
+// set is one cluster of each provider, up and clean.
+func set(t *testing.T, i int) []testbed {
+	t.Helper()
+	beds := testbeds(t)
+	if i == 0 {
+		return beds
+	}
+	more := make([]testbed, len(beds))
+	var group errgroup.Group
+	for j, b := range beds {
+		more[j] = b.named(fmt.Sprintf("%s-%d", b.Name(), i+1))
+		t.Cleanup(func() { assert.NoError(t, more[j].Down(context.Background())) })
+		group.Go(func() error { return more[j].Up(t.Context()) })
+	}
+	require.NoError(t, group.Wait())
+	return more
 }
 
 // name is a lab's in the names of subtests.
@@ -47,7 +72,9 @@ func name(lab harness.Lab) string {
 
 // gate is one run of the author's gate.
 type gate struct {
-	beds   []testbed
+	free chan []testbed // sets of clusters on which nothing is judged
+
+	mu     sync.Mutex
 	judged int
 	rows   []row // the last one is the lab that is judged
 }
@@ -81,8 +108,12 @@ func (g *gate) lab(t *testing.T) {
 	t.Run(corpus.Wrong, func(t *testing.T) {
 		for _, c := range wrong {
 			t.Run(c.Name, func(t *testing.T) {
+				t.Parallel()
+				caught := g.fails(t, c)
+				g.mu.Lock()
+				defer g.mu.Unlock()
 				row.judged++
-				if g.fails(t, c) {
+				if caught {
 					row.killed[c.Fails] = append(row.killed[c.Fails], c.Name)
 				}
 			})
@@ -91,7 +122,10 @@ func (g *gate) lab(t *testing.T) {
 	right := cases(t, lab, corpus.Right)
 	t.Run(corpus.Right, func(t *testing.T) {
 		for _, c := range right {
-			t.Run(c.Name, func(t *testing.T) { g.passes(t, lab, writes(t.Context(), c), c.Mistake) })
+			t.Run(c.Name, func(t *testing.T) {
+				t.Parallel()
+				g.passes(t, lab, writes(t.Context(), c), c.Mistake)
+			})
 		}
 	})
 }
@@ -116,8 +150,7 @@ func (g *gate) fails(t *testing.T, c corpus.Case) bool {
 	t.Helper()
 	told := map[string]corpus.Message{}
 	caught := true
-	for i, r := range g.judge(t, c.Lab, writes(t.Context(), c)) {
-		provider := g.beds[i].Provider()
+	for provider, r := range g.judge(t, c.Lab, writes(t.Context(), c)) {
 		failed, errors := with(r, harness.Fail), with(r, harness.Error)
 		if !assert.Empty(t, errors, words(r)) || !assert.Len(t, failed, 1, "%s: %s", c.Mistake, words(r)) ||
 			!assert.Equal(t, c.Fails, failed[0].ID, "%s: %s", c.Mistake, words(r)) {
@@ -135,14 +168,18 @@ func (g *gate) fails(t *testing.T, c corpus.Case) bool {
 	return caught
 }
 
-// judge runs a lab on a submission, on all clusters at once, and holds each
-// check to the same outcome everywhere.
-func (g *gate) judge(t *testing.T, lab harness.Lab, write func(testbed, string) error) []harness.LabResult {
+// judge runs a lab on a submission, on all clusters of a set at once, and holds
+// each check to the same outcome everywhere. It returns the verdicts by provider.
+func (g *gate) judge(t *testing.T, lab harness.Lab, write func(testbed, string) error) map[string]harness.LabResult {
 	t.Helper()
+	beds := <-g.free
+	defer func() { g.free <- beds }()
+	g.mu.Lock()
 	g.judged++
-	verdicts := make([]harness.LabResult, len(g.beds))
+	g.mu.Unlock()
+	verdicts := make([]harness.LabResult, len(beds))
 	var group errgroup.Group
-	for i, b := range g.beds {
+	for i, b := range beds {
 		dir := t.TempDir()
 		group.Go(func() error {
 			err := write(b, dir)
@@ -159,10 +196,12 @@ func (g *gate) judge(t *testing.T, lab harness.Lab, write func(testbed, string) 
 		})
 	}
 	require.NoError(t, group.Wait())
+	byProvider := map[string]harness.LabResult{}
 	for i, v := range verdicts {
-		assert.Equal(t, outcomes(verdicts[0]), outcomes(v), "on %s as on %s", g.beds[i].Provider(), g.beds[0].Provider())
+		assert.Equal(t, outcomes(verdicts[0]), outcomes(v), "on %s as on %s", beds[i].Provider(), beds[0].Provider())
+		byProvider[beds[i].Provider()] = v
 	}
-	return verdicts
+	return byProvider
 }
 
 // judge is the verdict on one lab; the story's follows from the other labs.
@@ -251,7 +290,7 @@ func (g *gate) report(t *testing.T) {
 			continue
 		}
 		for _, c := range row.lab.Checks {
-			names := row.killed[c.ID]
+			names := slices.Sorted(slices.Values(row.killed[c.ID]))
 			fmt.Fprintf(w, "%s\t%d: %s\n", c.ID, len(names), strings.Join(names, ", "))
 			if row.judged == row.wrong {
 				assert.NotEmpty(t, names, "no wrong submission is caught by %s alone", c.ID)

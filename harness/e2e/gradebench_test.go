@@ -27,7 +27,7 @@ func BenchmarkGrade(b *testing.B) {
 	})
 	embedded, found := byProvider["embedded"]
 	if !found {
-		b.Skip("this benchmark is about the embedded cluster: run make bench BESIDE=embedded")
+		b.Skip("this benchmark is about the embedded cluster: run make bench")
 	}
 	kind, hasKind := byProvider["kind"]
 	grading := func(bed testbed, words ...string) float64 {

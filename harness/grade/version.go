@@ -6,21 +6,17 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"runtime/debug"
 )
 
-// Version names the checks that this program carries: the revision that it was
-// built from or, where it was built from files that no revision has, the
-// digest of the program itself.
+// release is the version of a release, which make dist sets; "" of any other
+// build.
+var release string
+
+// Version names the checks that this program carries: a release by its version,
+// and what somebody built from source by the digest of the program itself.
 func Version() (string, error) {
-	settings := map[string]string{}
-	if info, ok := debug.ReadBuildInfo(); ok {
-		for _, s := range info.Settings {
-			settings[s.Key] = s.Value
-		}
-	}
-	if revision := settings["vcs.revision"]; len(revision) >= 12 && settings["vcs.modified"] == "false" {
-		return "rev-" + revision[:12], nil
+	if release != "" {
+		return release, nil
 	}
 	self, err := os.Executable()
 	if err != nil {

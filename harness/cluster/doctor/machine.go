@@ -51,7 +51,7 @@ func ThisMachine(home, try string) Machine {
 		GOOS: runtime.GOOS, Root: os.Geteuid() == 0, Home: home, Try: try, Getenv: os.Getenv, ReadFile: os.ReadFile,
 		GoEnv: goEnv, Space: spaceAt,
 		Embedded:      embedded.Possible,
-		Compiled:      func() bool { return embedded.Compiled(home) },
+		Compiled:      func() bool { return embedded.Ready(home) },
 		Detect:        engine.Detect,
 		Info:          func(ctx context.Context, e *engine.Engine) (*engine.Info, error) { return e.Info(ctx) },
 		TryPrivileged: func(ctx context.Context, e *engine.Engine) error { return e.TryPrivileged(ctx) },

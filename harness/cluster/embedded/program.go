@@ -3,8 +3,6 @@ package embedded
 import (
 	"context"
 	"embed"
-	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -14,6 +12,8 @@ import (
 	"time"
 
 	"rolecall/harness/cluster/internal/gobuild"
+	"rolecall/harness/cluster/internal/labimage"
+	"rolecall/harness/cluster/internal/onefile"
 	"rolecall/harness/cluster/internal/versions"
 	"rolecall/harness/progress"
 )
@@ -36,7 +36,7 @@ func Mod() string {
 
 // programs are the compiled machine's files.
 type programs struct {
-	machine string // control plane, node and kubectl
+	machine string // control plane and node
 	agent   string // what holds a pod's namespaces
 }
 
@@ -45,22 +45,66 @@ func build() gobuild.Program {
 	return gobuild.Program{
 		Name: "machine", Packages: []string{".", "./sandbox/agent"},
 		Ldflags: versions.KubernetesLdflags,
-		Content: content(), Write: writeModule, Usual: 8 * time.Minute,
+		Content: content(), Write: writeModule, Usual: 5 * time.Minute,
 	}
 }
 
-// Compiled reports whether the machine's programs are there, so that a cluster
-// starts in seconds.
-func Compiled(home string) bool {
-	_, there := build().Compiled(filepath.Join(home, machine), runtime.GOARCH)
-	return there
+// buildKubectl is the compilation of the kubectl that fits the machine.
+func buildKubectl() gobuild.Program {
+	return gobuild.Program{
+		Name: "kubectl", OS: runtime.GOOS, Packages: []string{"k8s.io/kubernetes/cmd/kubectl"},
+		Ldflags: versions.KubernetesLdflags,
+		Content: []string{Mod()}, Write: writeModule, Usual: time.Minute,
+	}
 }
 
-// compile returns the machine's programs, which it compiles once for each
-// content of the sources.
+// Ready reports whether the machine's programs are there, so that a cluster
+// starts in seconds.
+func Ready(home string) bool {
+	_, there := build().Compiled(filepath.Join(home, machine), runtime.GOARCH)
+	return there || onefile.Carried()
+}
+
+// compile returns the machine's programs: those that this executable carries,
+// or else such as it compiles, once for each content of the sources.
 func compile(ctx context.Context, home string, display *progress.Display) (programs, error) {
+	if onefile.Carried() {
+		folder, err := onefile.Unpack(ctx, home, display)
+		return programs{machine: filepath.Join(folder, onefile.Machine), agent: filepath.Join(folder, onefile.Agent)}, err
+	}
 	folder, err := build().Compile(ctx, filepath.Join(home, machine), runtime.GOARCH, display)
 	return programs{machine: filepath.Join(folder, "machine"), agent: filepath.Join(folder, "agent")}, err
+}
+
+// Kubectl returns a folder that holds a kubectl command, for PATH.
+func Kubectl(ctx context.Context, home string, display *progress.Display) (folder string, err error) {
+	if onefile.Carried() {
+		return onefile.Unpack(ctx, home, display)
+	}
+	return buildKubectl().Compile(ctx, filepath.Join(home, machine), runtime.GOARCH, display)
+}
+
+// Pack makes what a release for linux/arch carries, in the source folder of
+// package onefile.
+func Pack(ctx context.Context, home, arch, folder string, display *progress.Display) error {
+	compiled, err := build().Compile(ctx, filepath.Join(home, machine), arch, display)
+	if err != nil {
+		return err
+	}
+	kubectl := buildKubectl()
+	kubectl.OS = "linux"
+	beside, err := kubectl.Compile(ctx, filepath.Join(home, machine), arch, display)
+	if err != nil {
+		return err
+	}
+	image, err := labimage.Archive(ctx, home, arch, display)
+	if err != nil {
+		return err
+	}
+	return onefile.Pack(folder, arch, map[string]string{
+		onefile.Machine: filepath.Join(compiled, "machine"), onefile.Agent: filepath.Join(compiled, "agent"),
+		onefile.Kubectl: filepath.Join(beside, "kubectl"), onefile.LabImage: image,
+	})
 }
 
 // content is every source by name, in the embedded order, which is sorted.
@@ -108,27 +152,4 @@ func visit(from fs.FS, take func(file string) bool, see func(name string, text [
 		}
 		return see(name, text)
 	})
-}
-
-// Kubectl returns a folder that holds a kubectl command, for PATH. On Linux it
-// is the machine under another name.
-func Kubectl(ctx context.Context, home string, display *progress.Display) (string, error) {
-	if runtime.GOOS != "linux" {
-		return gobuild.Program{
-			Name: "kubectl", OS: runtime.GOOS, Packages: []string{"k8s.io/kubernetes/cmd/kubectl"},
-			Ldflags: versions.KubernetesLdflags, Content: content(), Write: writeModule, Usual: 2 * time.Minute,
-		}.Compile(ctx, filepath.Join(home, machine), runtime.GOARCH, display)
-	}
-	built, err := compile(ctx, home, display)
-	if err != nil {
-		return "", err
-	}
-	folder := filepath.Join(filepath.Dir(built.machine), "kubectl")
-	if err := os.MkdirAll(folder, 0o755); err != nil {
-		return "", fmt.Errorf("making a folder for kubectl: %w", err)
-	}
-	if err := os.Symlink(built.machine, filepath.Join(folder, "kubectl")); err != nil && !errors.Is(err, fs.ErrExist) {
-		return "", fmt.Errorf("making a link for kubectl: %w", err)
-	}
-	return folder, nil
 }

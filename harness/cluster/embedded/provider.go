@@ -6,6 +6,7 @@ import (
 	"rolecall/harness/cluster"
 	"rolecall/harness/cluster/internal/debian"
 	"rolecall/harness/cluster/internal/labimage"
+	"rolecall/harness/cluster/internal/onefile"
 	"rolecall/harness/cluster/internal/owned"
 )
 
@@ -34,8 +35,8 @@ func (Provider) Available(context.Context) error {
 	return err
 }
 
-// Clean deletes the compiled programs, and the lab image and the packages that
-// it was made of.
+// Clean deletes the programs, compiled or unpacked, and the lab image and the
+// packages that it was made of.
 func (p Provider) Clean(context.Context) error {
-	return cluster.Delete(p.Home, machine, labimage.Folder, debian.Folder)
+	return cluster.Delete(p.Home, machine, onefile.Folder, labimage.Folder, debian.Folder)
 }

@@ -15,14 +15,24 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"k8s.io/component-base/cli"
+	"k8s.io/kubectl/pkg/cmd"
+	"k8s.io/kubectl/pkg/cmd/util"
 
 	"rolecall.build/machine/sandbox"
 )
 
-// TestMain lets the test binary be the machine it tests.
+// TestMain lets the test binary be the machine it tests, and kubectl.
 func TestMain(m *testing.M) {
-	if len(os.Args) > 1 && (os.Args[1] == "serve" || os.Args[1] == "kubectl") {
+	switch {
+	case len(os.Args) > 1 && os.Args[1] == "serve":
 		main()
+		return
+	case len(os.Args) > 1 && os.Args[1] == "kubectl":
+		os.Args = os.Args[1:]
+		if err := cli.RunNoErrOutput(cmd.NewDefaultKubectlCommand()); err != nil {
+			util.CheckErr(err)
+		}
 		return
 	}
 	folder, err := os.MkdirTemp("", "machine-")

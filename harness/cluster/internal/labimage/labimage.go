@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"time"
 
@@ -19,6 +20,7 @@ import (
 
 	"rolecall/harness/cluster/internal/debian"
 	"rolecall/harness/cluster/internal/image"
+	"rolecall/harness/cluster/internal/onefile"
 	"rolecall/harness/cluster/internal/versions"
 	"rolecall/harness/progress"
 )
@@ -37,6 +39,10 @@ const revision = "2"
 // `ctr images import` and `docker load` read. It is made once, below cacheDir,
 // which takes seconds and the network; the same packages give the same bytes.
 func Archive(ctx context.Context, cacheDir, arch string, p *progress.Display) (_ string, err error) {
+	if onefile.Carried() && arch == runtime.GOARCH {
+		folder, err := onefile.Unpack(ctx, cacheDir, p)
+		return filepath.Join(folder, onefile.LabImage), err
+	}
 	dir := filepath.Join(cacheDir, Folder)
 	file := filepath.Join(dir, arch+"-"+recipe(arch)+".tar")
 	if _, err := os.Stat(file); err == nil {

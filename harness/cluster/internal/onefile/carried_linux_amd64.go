@@ -1,0 +1,13 @@
+//go:build onefile
+
+package onefile
+
+import _ "embed" // for what is carried
+
+// What is carried was packed by harness/cluster/pack.
+var (
+	//go:embed carried_linux_amd64.tar.zst
+	archive string
+	//go:embed carried_linux_amd64.sha256
+	digest string
+)
