@@ -173,7 +173,7 @@ verify: ## check format, vet (three systems), lint, data races and a tidy go.mod
 	for os in linux darwin windows; do GOOS=$$os go vet $(packages) || exit 1; done
 	go run $(staticcheck) $(packages)
 	go run $(revive) -config revive.toml -set_exit_status $(packages)
-	go run $(actionlint) docs/hooks/github/*.yml
+	go run $(actionlint) docs/hooks/github/*.yml .github/workflows/*.yml
 	go mod tidy -diff
 	d=$$(mktemp -d) && trap "rm -rf $$d" EXIT && cp -R $(machine)/. $$d && cd $$d && mv machine.mod go.mod && mv machine.sum go.sum && \
 		CGO_ENABLED=0 go vet -trimpath ./sandbox/... && go run $(revive) -config $(CURDIR)/revive.toml -set_exit_status ./...
@@ -189,13 +189,13 @@ version  = $(or $(strip $(VERSION)),$(shell git describe --tags --always --dirty
 carries  = $(if $(filter linux/%,$1),-tags onefile)
 program  = dist/rolecall-$(subst /,-,$1)$(if $(filter windows/%,$1),.exe)
 
-# On Linux the one file carries all that an embedded cluster needs. What is
-# published is compressed; the digests are of both.
+# On Linux the one file carries all that an embedded cluster needs. It is published
+# compressed, for what its system can unpack; the digests are of both.
 dist: ## make a release in dist/: one file for each system, and checksums.txt
 	go run ./harness/cluster/pack $(patsubst linux/%,%,$(filter linux/%,$(systems)))
 	rm -rf dist && mkdir dist
 	$(foreach s,$(systems),GOOS=$(subst /, GOARCH=,$s) go build $(call carries,$s) -ldflags="-s -w -X rolecall/harness/grade.release=$(version)" -o $(call program,$s) . &&) true
-	cd dist && for f in *; do xz -k -6 -T1 $$f || exit 1; done && sha256sum * >checksums.txt && ls -l
+	cd dist && for f in *; do case $$f in *linux*) xz -k $$f ;; *darwin*) gzip -kn $$f ;; esac || exit 1; done && sha256sum * >checksums.txt && ls -l
 
 # ---- The command -----------------------------------------------------------
 
