@@ -30,6 +30,7 @@ SYSTEMS     ?=#           make dist: some of linux/amd64 linux/arm64 darwin/amd6
 # twice: see harness/gocommand.
 export GOFLAGS     += -trimpath -buildvcs=false -gcflags=all=-dwarf=false
 export CGO_ENABLED := 0
+fast                := GOGC=400 GOMEMLIMIT=3GiB
 
 # ---- What there is ---------------------------------------------------------
 
@@ -156,7 +157,7 @@ actionlint  := github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
 units        = $(filter-out $(serial),$(shell go list ./...))
 
 unit: ## run the tests that need no cluster
-	go test $(TESTFLAGS) -timeout 40m $(units)
+	$(fast) go test $(TESTFLAGS) -timeout 40m $(units)
 
 test: $(rolecall) unit ## run these, and all that the embedded cluster can show
 	go test ./labs $(TESTFLAGS) -count=1 -timeout 20m -args --cluster embedded
@@ -170,14 +171,14 @@ test-all: verify test test-kind bench ## check, test and measure everything, on 
 
 verify: ## check format, vet (three systems), lint, data races and a tidy go.mod
 	@test -z "$$(gofmt -l . | tee /dev/stderr)" || { echo 'run gofmt -w .'; exit 1; }
-	for os in linux darwin windows; do GOOS=$$os go vet $(packages) || exit 1; done
-	go run $(staticcheck) $(packages)
+	for os in linux darwin windows; do GOOS=$$os $(fast) go vet $(packages) || exit 1; done
+	$(fast) go run $(staticcheck) $(packages)
 	go run $(revive) -config revive.toml -set_exit_status $(packages)
 	go run $(actionlint) docs/hooks/github/*.yml .github/workflows/*.yml
 	go mod tidy -diff
 	d=$$(mktemp -d) && trap "rm -rf $$d" EXIT && cp -R $(machine)/. $$d && cd $$d && mv machine.mod go.mod && mv machine.sum go.sum && \
 		CGO_ENABLED=0 go vet -trimpath ./sandbox/... && go run $(revive) -config $(CURDIR)/revive.toml -set_exit_status ./...
-	CGO_ENABLED=1 go test -race -timeout 40m $(units)
+	CGO_ENABLED=1 $(fast) go test -race -timeout 40m $(units)
 
 bench: $(rolecall) ## measure a start, a lab beside one bare pod, and a class, on both clusters
 	go test ./harness/e2e -run '^$$' -bench Lab -benchtime 10x -timeout 30m -args --cluster kind --beside embedded
@@ -204,7 +205,7 @@ sources := $(shell find . -name '*.go' -not -name '*_test.go' -not -path './.*' 
 
 $(rolecall): $(sources)
 	$(do)command -v go >/dev/null || { echo 'rolecall is built with Go, which is not installed here: see https://go.dev/doc/install' >&2; exit 1; }
-	$(do)echo 'building $@ (the first time takes about 2 minutes)'; go build -ldflags="-s -w" -o $@ . & build=$$!; \
+	$(do)echo 'building $@ (the first time takes about 2 minutes)'; $(fast) go build -ldflags="-s -w" -o $@ . & build=$$!; \
 	(past=0; while sleep 10 >/dev/null 2>&1; do past=$$((past + 10)); echo "building $@: $$past s"; done) & clock=$$!; \
 	trap "kill $$build $$clock 2>/dev/null" EXIT; trap 'echo "Interrupted; run the same command again, and the build goes on." >&2; exit 1' INT TERM; wait $$build || exit 1
 

@@ -108,6 +108,9 @@ func (c *Compiler) goCommand(ctx context.Context, dir string, within time.Durati
 	bounded, kill := context.WithCancelCause(bounded)
 	defer kill(nil)
 	command := gocommand.New(bounded, dir, "linux", c.Arch, "-mod=readonly", arguments...)
+	if memory == 0 {
+		command.Env = append(command.Env, gocommand.Fast...)
+	}
 	var said bytes.Buffer
 	command.Stdout, command.Stderr = &said, &said
 	if err := command.Start(); err != nil {

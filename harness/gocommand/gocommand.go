@@ -19,6 +19,11 @@ import (
 // less time.
 const Flags = "-trimpath -buildvcs=false -gcflags=all=-dwarf=false"
 
+// Fast is what to add to the environment of a go command that compiles many
+// packages: the compiler collects garbage less often, which saves a quarter of
+// its time where it reads much of what it imports, as in client-go.
+var Fast = []string{"GOGC=400", "GOMEMLIMIT=3GiB"}
+
 // New returns a go command in a module's folder, for a system and an
 // architecture, or for this machine's where they are empty. More flags than
 // the shared ones, as in GOFLAGS, may be empty too. All of the command's

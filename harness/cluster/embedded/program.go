@@ -85,15 +85,11 @@ func Kubectl(ctx context.Context, home string, display *progress.Display) (folde
 }
 
 // Pack makes what a release for linux/arch carries, in the source folder of
-// package onefile.
-func Pack(ctx context.Context, home, arch, folder string, display *progress.Display) error {
-	compiled, err := build().Compile(ctx, filepath.Join(home, machine), arch, display)
-	if err != nil {
-		return err
-	}
-	kubectl := buildKubectl()
-	kubectl.OS = "linux"
-	beside, err := kubectl.Compile(ctx, filepath.Join(home, machine), arch, display)
+// package onefile, which says what level is.
+func Pack(ctx context.Context, home, arch, folder string, level int, display *progress.Display) (err error) {
+	both := build()
+	both.Tags = "kubectl"
+	compiled, err := both.Compile(ctx, filepath.Join(home, machine), arch, display)
 	if err != nil {
 		return err
 	}
@@ -101,9 +97,10 @@ func Pack(ctx context.Context, home, arch, folder string, display *progress.Disp
 	if err != nil {
 		return err
 	}
-	return onefile.Pack(folder, arch, map[string]string{
-		onefile.Machine: filepath.Join(compiled, "machine"), onefile.Agent: filepath.Join(compiled, "agent"),
-		onefile.Kubectl: filepath.Join(beside, "kubectl"), onefile.LabImage: image,
+	task := display.Begin("packing for linux/"+arch, time.Minute)
+	defer func() { task.End(err) }()
+	return onefile.Pack(ctx, folder, arch, level, map[string]string{
+		onefile.Machine: filepath.Join(compiled, "machine"), onefile.Agent: filepath.Join(compiled, "agent"), onefile.LabImage: image,
 	})
 }
 

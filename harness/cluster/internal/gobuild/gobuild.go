@@ -24,6 +24,7 @@ type Program struct {
 	Name     string
 	OS       string                                         // as GOOS; linux if empty
 	Packages []string                                       // main packages, as the go command names them
+	Tags     string                                         // build tags
 	Ldflags  string                                         // beyond those that all get
 	Content  []string                                       // what Write writes, or all that decides it
 	Write    func(ctx context.Context, module string) error // writes the module's files into an existing folder
@@ -33,7 +34,7 @@ type Program struct {
 // Compiled returns the folder below dir that the programs for an architecture
 // belong in, and reports whether they are there.
 func (p Program) Compiled(dir, arch string) (folder string, there bool) {
-	key := sha256.Sum256(fmt.Appendf(nil, "%q", []any{p.OS, p.Content, p.Packages, p.Ldflags, arch}))
+	key := sha256.Sum256(fmt.Appendf(nil, "%q", []any{p.OS, p.Content, p.Packages, p.Tags, p.Ldflags, arch}))
 	folder = filepath.Join(dir, "programs", p.Name+"-"+arch+"-"+hex.EncodeToString(key[:6]))
 	_, err := os.Stat(folder)
 	return folder, err == nil
@@ -105,7 +106,7 @@ func (p Program) compile(ctx context.Context, module, out, arch string, display 
 	}
 	count := &packageCount{total: countPackages(ctx, module, platform, p.Packages), task: task}
 	args := []string{
-		"build", "-v", "-ldflags", strings.TrimSpace("-s -w " + p.Ldflags), "-o", unfinished + string(filepath.Separator),
+		"build", "-v", "-tags", p.Tags, "-ldflags", strings.TrimSpace("-s -w " + p.Ldflags), "-o", unfinished + string(filepath.Separator),
 	}
 	if err := runGo(ctx, module, platform, nil, count, append(args, p.Packages...)...); err != nil {
 		return err

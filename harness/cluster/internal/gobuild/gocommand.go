@@ -81,6 +81,7 @@ type platform struct{ os, arch string }
 // standard error, may be nil.
 func runGo(ctx context.Context, dir string, on platform, stdout, said io.Writer, args ...string) error {
 	cmd := gocommand.New(ctx, dir, on.os, on.arch, "-mod=mod", args...)
+	cmd.Env = append(cmd.Env, gocommand.Fast...)
 	var stderr bytes.Buffer
 	cmd.Stdout = stdout
 	cmd.Stderr = &stderr

@@ -25,12 +25,11 @@ import (
 // Folder is where what is carried is unpacked in rolecall's folder.
 const Folder = "onefile"
 
-// The files that are carried, all of them, by their names in the archive and in
-// the folder that it is unpacked into.
+// The files that are carried, by their names in the archive and in the folder
+// that it is unpacked into. There the machine is kubectl by another name, too.
 const (
 	Machine  = "machine"
 	Agent    = "agent"
-	Kubectl  = "kubectl"
 	LabImage = "lab-image.tar"
 )
 
@@ -77,6 +76,9 @@ func unpackOnce(ctx context.Context, folder string, display *progress.Display) (
 		return err
 	}
 	if err := unpack(strings.NewReader(archive), unfinished); err != nil {
+		return err
+	}
+	if err := os.Symlink(Machine, filepath.Join(unfinished, "kubectl")); err != nil {
 		return err
 	}
 	return os.Rename(unfinished, folder)

@@ -2,10 +2,12 @@ package onefile
 
 import (
 	"bytes"
+	"errors"
 	"os"
 	"path/filepath"
 	"testing"
 
+	"github.com/klauspost/compress/zstd"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
@@ -18,9 +20,13 @@ func packed(t *testing.T, names ...string) []byte {
 		files[name] = filepath.Join(t.TempDir(), "file")
 		require.NoError(t, os.WriteFile(files[name], []byte("the "+name), 0o600))
 	}
-	var archive bytes.Buffer
-	require.NoError(t, pack(&archive, files))
-	return archive.Bytes()
+	var archive, packed bytes.Buffer
+	require.NoError(t, collect(&archive, files))
+	encoder, err := zstd.NewWriter(&packed)
+	require.NoError(t, err)
+	_, err = encoder.Write(archive.Bytes())
+	require.NoError(t, errors.Join(err, encoder.Close()))
+	return packed.Bytes()
 }
 
 func TestUnpackGivesWhatWasPacked(t *testing.T) {
