@@ -41,10 +41,11 @@ func TestEmbeddedOneFile(t *testing.T) {
 
 	t.Run("an ordinary user without a network", func(t *testing.T) {
 		home := t.TempDir()
-		for folder := home; folder != os.TempDir(); folder = filepath.Dir(folder) {
-			require.NoError(t, os.Chmod(folder, 0o755))
+		for _, of := range []string{home, filepath.Dir(file)} {
+			for folder := of; folder != os.TempDir(); folder = filepath.Dir(folder) {
+				require.NoError(t, os.Chmod(folder, 0o755))
+			}
 		}
-		require.NoError(t, os.Chmod(filepath.Dir(file), 0o755))
 		require.NoError(t, os.Chown(home, ordinary, ordinary))
 		alone(t, func(words string) (string, error) {
 			script := fmt.Sprintf("ip link set lo up && cd %s && exec setpriv --reuid=%d --regid=%d --clear-groups env -i HOME=%s PATH=/usr/bin:/bin TMPDIR=/tmp %s %s", home, ordinary, ordinary, home, file, words)
