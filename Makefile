@@ -10,7 +10,7 @@ LABS        ?=#           which labs: 1-3,5, the name of a part, or all
 RESULTS     ?=#           a directory for results.json and junit.xml
 YES         ?=#           1 answers yes to questions
 ARGS        ?=#           for make kubectl, such as ARGS="get pods"
-OUT         ?=#           the directory for logs, or for results, evidence and gradebook
+OUT         ?=#           the directory for logs, for results, evidence and gradebook, or for a bundle
 FORMATS     ?=#           grading: some of junit,gradescope,classroom50,prairielearn,markdown,annotations; of a class also moodle,canvas
 SUBMISSIONS ?=#           grade-all: the directory that holds them
 ROSTER      ?=#           grade-all: a CSV file of the students and their ids
@@ -20,6 +20,7 @@ FRESH       ?=#           grade-all: 1 makes a new cluster for each submission
 TIME        ?=#           grade-all: how long one submission may take, such as 15m
 MEMORY      ?=#           grade-all: how much memory grading one may take, in MiB
 KEY         ?=#           grading: the ed25519 key for evidence, instead of one in rolecall's home
+WITH        ?=#           bundle: what else it holds, some of go,kind
 TESTFLAGS   ?=#           for go test, such as -v
 VERSION     ?=#           make dist: the release's version, instead of the tag
 SYSTEMS     ?=#           make dist: some of linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64
@@ -41,7 +42,7 @@ numbers    := $(foreach folder,$(filter lab-%,$(folders)),$(word 2,$(subst -, ,$
 labs       := $(sort $(numbers:%=lab-%) $(filter lab-%,$(MAKECMDGOALS)))
 solutions  := $(sort $(numbers:%=solution-%) $(filter solution-%,$(MAKECMDGOALS)))
 restarts   := $(sort $(numbers:%=restart-%) $(filter restart-%,$(MAKECMDGOALS)))
-users      := help $(labs) $(solutions) $(restarts) $(course) demo grade grade-all verify-evidence \
+users      := help $(labs) $(solutions) $(restarts) $(course) demo grade grade-all verify-evidence bundle \
 	up down status reset kubectl shell logs doctor clean
 developers := unit test test-kind test-all verify bench dist
 unknown    := $(filter-out $(users) $(developers) $(rolecall),$(MAKECMDGOALS))
@@ -116,6 +117,10 @@ grade-all: $(rolecall) ## grade every submission in SUBMISSIONS and write a grad
 
 verify-evidence: $(rolecall) ## verify the results in OUT against their signed evidence
 	$(do)exec $(rolecall) verify-evidence $(key) $(chosen)
+
+bundle: ## write a folder in OUT for a room without a network, WITH=go,kind; make dist first
+	$(do)own=dist/rolecall-$$(go env GOOS)-$$(go env GOARCH); \
+	test -x "$$own" || { echo 'a bundle holds what make dist makes: run make dist first' >&2; exit 1; }; exec "$$own" bundle --out "$(strip $(OUT))" $(if $(strip $(WITH)),--with "$(strip $(WITH))")
 
 ## The cluster
 

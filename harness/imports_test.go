@@ -19,7 +19,7 @@ var layers = [][]string{
 	{"harness/cluster/..."},
 	{"harness/check/..."},
 	{"harness"},
-	{"harness/report", "harness/evidence", "harness/intake", "harness/gradebook"},
+	{"harness/report", "harness/evidence", "harness/intake", "harness/gradebook", "harness/bundle"},
 	{"harness/grade"},
 	{"harness/command", "harness/suite", "harness/e2e/..."},
 	{"steps"},

@@ -71,7 +71,7 @@ func open(ctx context.Context, course Course, c cluster.Cluster, files *check.Su
 			Config: config, Client: client, Dynamic: objects,
 			Namespaces: c.Namespaces(), Image: course.Scene.Image, Node: node, Kinds: course.Kinds(),
 			Submission: files,
-			Compiler:   &check.Compiler{Module: course.Program, Arch: arch, Cache: filepath.Join(o.Home, "programs")},
+			Compiler:   &check.Compiler{Module: course.Program, Arch: arch, Cache: filepath.Join(o.Home, "programs"), Home: o.Home},
 			Run:        "run-" + rand.String(10),
 			Shared:     !ours,
 		},

@@ -35,6 +35,10 @@ func Program() check.Module {
 	return check.Module{
 		Mod: manifests.ProgramMod, Sum: manifests.ProgramSum,
 		Imports: []string{"k8s.io/client-go", "k8s.io/api", "k8s.io/apimachinery"},
+		Usual: []string{
+			"k8s.io/client-go/kubernetes", "k8s.io/client-go/rest", "k8s.io/client-go/tools/clientcmd", "k8s.io/client-go/dynamic",
+			"k8s.io/apimachinery/pkg/api/errors", "k8s.io/apimachinery/pkg/apis/meta/v1/unstructured",
+		},
 	}
 }
 

@@ -62,7 +62,8 @@ func (c *Compiler) build(ctx context.Context, name string, source []byte, import
 	prepared := c.goCommand(ctx, dir, preparing, 0, "build", "./imports")
 	switch {
 	case errors.Is(prepared, exec.ErrNotFound):
-		return nil, next.Errorf("install Go from https://go.dev/dl", "compiling %s: there is no go command in PATH", name)
+		return nil, next.Errorf("install Go from https://go.dev/dl, or write the program as "+strings.TrimSuffix(name, ".go")+".sh: the shell needs nothing",
+			"compiling %s: there is no go command in PATH, and no bundle brought one", name)
 	case errors.Is(prepared, errSlow):
 		return nil, next.Errorf("try again when the machine has less to do", "compiling the packages that %s imports: not done after %s", name, preparing)
 	}
@@ -103,11 +104,15 @@ func onlyImporting(name string, imports []string) string {
 // goCommand runs the go command, within bounds of time and, unless it is 0,
 // of memory. What it wrote is the Stderr of an *exec.ExitError.
 func (c *Compiler) goCommand(ctx context.Context, dir string, within time.Duration, memory int64, arguments ...string) error {
+	toolchain, err := gocommand.Find(c.Home)
+	if err != nil {
+		return err
+	}
 	bounded, cancel := context.WithTimeoutCause(ctx, within, errSlow)
 	defer cancel()
 	bounded, kill := context.WithCancelCause(bounded)
 	defer kill(nil)
-	command := gocommand.New(bounded, dir, "linux", c.Arch, "-mod=readonly", arguments...)
+	command := toolchain.New(bounded, dir, "linux", c.Arch, "-mod=readonly", arguments...)
 	if memory == 0 {
 		command.Env = append(command.Env, gocommand.Fast...)
 	}
@@ -127,7 +132,7 @@ func (c *Compiler) goCommand(ctx context.Context, dir string, within time.Durati
 			})
 		}()
 	}
-	err := command.Wait()
+	err = command.Wait()
 	var failed *exec.ExitError
 	switch {
 	case err != nil && bounded.Err() != nil:

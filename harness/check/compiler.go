@@ -31,6 +31,7 @@ type Compiler struct {
 	Module
 	Arch  string // the node's, as GOARCH
 	Cache string // directory for compiled programs
+	Home  string // rolecall's own folder, where a bundle may have brought a go command; "" for none
 }
 
 // Module is what learners' Go programs are compiled with.
@@ -38,6 +39,7 @@ type Module struct {
 	Mod     string   // text of go.mod
 	Sum     string   // text of go.sum
 	Imports []string // modules whose packages a program may import, beside the standard library
+	Usual   []string // packages of theirs that programs usually import, which a bundle carries compiled
 }
 
 // Compile returns the program. What is wrong with the source is a *Failure.

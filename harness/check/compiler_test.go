@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sync/errgroup"
 
+	"rolecall/harness/gocommand"
 	"rolecall/harness/next"
 	"rolecall/harness/process"
 )
@@ -117,7 +118,7 @@ func TestCompileWithoutGoIsOurError(t *testing.T) {
 	t.Setenv("PATH", t.TempDir())
 	_, err := newCompiler(t, "amd64").Compile(t.Context(), "lab-2/call.go", []byte("package main\n\nfunc main() {}\n"))
 	require.Error(t, err)
-	assert.Equal(t, "install Go from https://go.dev/dl", next.Of(err))
+	assert.Equal(t, "install Go from https://go.dev/dl, or write the program as lab-2/call.sh: the shell needs nothing", next.Of(err))
 	_, learners := AsFailure(err)
 	assert.False(t, learners)
 }
@@ -161,4 +162,28 @@ func TestOldProgramsAreForgotten(t *testing.T) {
 	assert.Len(t, entries, keptPrograms)
 	assert.FileExists(t, filepath.Join(dir, "newest"))
 	assert.NoFileExists(t, filepath.Join(dir, "0"))
+}
+
+// TestCompileWithTheGoOfABundle: without a go command in PATH, without a
+// network and without a home directory.
+func TestCompileWithTheGoOfABundle(t *testing.T) {
+	compiler := newCompiler(t, "amd64")
+	compiler.Home = t.TempDir()
+	brought := filepath.Join(compiler.Home, gocommand.Folder, gocommand.Prefix+"1")
+	require.NoError(t, os.MkdirAll(filepath.Join(brought, gocommand.Modules), 0o700))
+	for variable, part := range map[string]string{"GOROOT": gocommand.Root, "GOCACHE": gocommand.Cache} {
+		out, err := gocommand.New(t.Context(), t.TempDir(), "", "", "", "env", variable).Output()
+		require.NoError(t, err)
+		require.NoError(t, os.Symlink(strings.TrimSpace(string(out)), filepath.Join(brought, part)))
+	}
+	t.Setenv("PATH", t.TempDir())
+	t.Setenv("GOPROXY", "off")
+	for _, variable := range []string{"HOME", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "GOCACHE", "GOPATH"} {
+		t.Setenv(variable, "")
+	}
+	_, err := compiler.Compile(t.Context(), "lab-2/call.go", []byte("package main\n\nfunc main() { println(2) }\n"))
+	require.NoError(t, err)
+	_, err = compiler.Compile(t.Context(), "lab-2/call.go", []byte("package main\n\nfunc main() { nothing() }\n"))
+	_, learners := AsFailure(err)
+	assert.True(t, learners, "%v", err)
 }

@@ -10,6 +10,7 @@ import (
 
 	"rolecall/harness/cluster"
 	"rolecall/harness/cluster/doctor"
+	"rolecall/harness/gocommand"
 	"rolecall/harness/grade"
 	"rolecall/harness/inventory"
 	"rolecall/harness/next"
@@ -226,15 +227,15 @@ func (f *front) logs() *cobra.Command {
 	return cmd
 }
 
-// clean deletes what was built or downloaded for clusters, and what learners'
-// programs and grading left. Clusters, keys and learners' work stay.
+// clean deletes what was built or downloaded for clusters, what learners'
+// programs and grading left, and what a bundle brought. Clusters, keys and learners' work stay.
 func (f *front) clean() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "clean",
 		Short: "delete what was built for clusters",
 		Args:  noWords,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := cluster.Clean(cmd.Context(), f.home, f.clusters(), "programs", "grading"); err != nil {
+			if err := cluster.Clean(cmd.Context(), f.home, f.clusters(), "programs", "grading", gocommand.Folder); err != nil {
 				return err
 			}
 			fmt.Fprintln(f.stdout, "deleted what was built in", f.home)

@@ -21,6 +21,7 @@ import (
 	"k8s.io/klog/v2"
 
 	"rolecall/harness"
+	"rolecall/harness/bundle"
 	"rolecall/harness/cluster"
 	"rolecall/harness/cluster/embedded"
 	"rolecall/harness/cluster/providers"
@@ -46,13 +47,22 @@ func interruptible(run func(context.Context) int) int {
 // Run runs one command and returns its exit status: 0 where everything passed,
 // 1 where something does not hold yet, 2 where it could not check.
 func Run(ctx context.Context, course harness.Course, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
-	return run(ctx, course, host{providers.All, embedded.Kubectl}, args, stdin, stdout, stderr)
+	machine := host{
+		providers: providers.All, kubectl: embedded.Kubectl, engine: engineOf,
+		carries: embedded.Carried,
+	}
+	return run(ctx, course, machine, args, stdin, stdout, stderr)
 }
 
-// host is what the machine brings: clusters, and a folder with kubectl in it.
+// host is what the machine brings: clusters, a folder with kubectl in it, and
+// the container engine, whose error is a *bundle.NoEngineError where there is none.
+// carries reports whether this program holds all that the embedded cluster
+// takes.
 type host struct {
 	providers func(o cluster.Options, kubeconfig, context string) []cluster.Provider
 	kubectl   func(ctx context.Context, home string, display *progress.Display) (folder string, err error)
+	engine    func(ctx context.Context, home string, display *progress.Display) (bundle.Engine, error)
+	carries   func() bool
 }
 
 func run(ctx context.Context, course harness.Course, host host, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
@@ -136,7 +146,7 @@ func (f *front) root() *cobra.Command {
 		help(cmd, words)
 	})
 	root.AddCommand(f.lab(), f.part(), f.demo(), f.solution(), f.restart(), f.labs(), f.task())
-	root.AddCommand(f.grade(), f.gradeAll(), f.verifyEvidence())
+	root.AddCommand(f.grade(), f.gradeAll(), f.verifyEvidence(), f.bundle())
 	root.AddCommand(f.up(), f.down(), f.status(), f.reset(), f.kubectl(), f.shell(), f.doctor(), f.logs(), f.clean(), f.version())
 	return root
 }
@@ -161,10 +171,11 @@ Learn
   solution N       show the reference solution of lab N, after asking
   restart N        start lab N over; what you wrote is kept beside it
   labs             list the labs
-Grade
+Teach
   grade            grade one submission on a cluster of its own
   grade-all        grade every submission and write a gradebook
   verify-evidence  verify graded results against their signed evidence
+  bundle           write a folder for a room without a network
 The cluster
   up, down         create the cluster (labs do this for you); delete it
   status, reset    show your clusters; delete everything you added to one

@@ -2,6 +2,7 @@ package command
 
 import (
 	"context"
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -15,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"rolecall/harness"
+	"rolecall/harness/bundle"
 	"rolecall/harness/check"
 	"rolecall/harness/cluster"
 	"rolecall/harness/progress"
@@ -133,8 +135,8 @@ func cooking() harness.Course {
 	}
 }
 
-// madeUp is a host with two providers of clusters, and a kubectl that repeats
-// its arguments.
+// madeUp is a host with two providers of clusters, a kubectl that repeats its
+// arguments, and no container engine.
 var madeUp = host{
 	providers: func(o cluster.Options, kubeconfig, context string) []cluster.Provider {
 		return []cluster.Provider{stove{o, "gas"}, stove{o, "coal"}, hotel{kubeconfig, context}}
@@ -143,4 +145,8 @@ var madeUp = host{
 		script := "#!/bin/sh\necho \"kubectl $*\"\necho \"kubeconfig ${KUBECONFIG##*/}\"\nexit ${STATUS:-0}\n"
 		return home, os.WriteFile(filepath.Join(home, "kubectl"), []byte(script), 0o700)
 	},
+	engine: func(context.Context, string, *progress.Display) (bundle.Engine, error) {
+		return nil, &bundle.NoEngineError{Reason: errors.New("no container engine is installed")}
+	},
+	carries: func() bool { return os.Getenv("CARRIES") != "nothing" },
 }

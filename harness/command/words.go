@@ -13,6 +13,9 @@ import (
 
 // typed is a command as its user types it.
 func typed(cmd *cobra.Command) string {
+	if cmd.HasParent() && cmd.Parent() != cmd.Root() { // make has no target for it
+		return strings.Join(append([]string{cmd.CommandPath()}, shellescape.QuoteCommand(cmd.Flags().Args())), " ")
+	}
 	target := cmd.Name()
 	if words := cmd.Flags().Args(); len(words) == 1 {
 		if _, err := strconv.Atoi(words[0]); err == nil {
@@ -39,6 +42,7 @@ var variables = []struct{ name, flag string }{
 	{"CLUSTER", "cluster"}, {"NAME", "name"}, {"CONTEXT", "context"}, {"KUBECONFIG", "kubeconfig"},
 	{"SUBMISSION", "submission"}, {"SUBMISSIONS", "submissions"}, {"LABS", "labs"}, {"RESULTS", "results"}, {"OUT", "out"},
 	{"FORMATS", "formats"}, {"ROSTER", "roster"}, {"REGRADE", "regrade"}, {"KEY", "key"}, {"WORKERS", "workers"}, {"FRESH", "fresh"}, {"TIME", "time"}, {"MEMORY", "memory"},
+	{"WITH", "with"},
 }
 
 // named is a flag as its user sets it.

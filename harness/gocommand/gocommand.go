@@ -24,14 +24,23 @@ const Flags = "-trimpath -buildvcs=false -gcflags=all=-dwarf=false"
 // its time where it reads much of what it imports, as in client-go.
 var Fast = []string{"GOGC=400", "GOMEMLIMIT=3GiB"}
 
+// New returns a command of the go command in PATH: see Toolchain.New.
+func New(ctx context.Context, module, goos, goarch, flags string, arguments ...string) *exec.Cmd {
+	return inPath.New(ctx, module, goos, goarch, flags, arguments...)
+}
+
 // New returns a go command in a module's folder, for a system and an
 // architecture, or for this machine's where they are empty. More flags than
 // the shared ones, as in GOFLAGS, may be empty too. All of the command's
 // processes end with ctx.
-func New(ctx context.Context, module, goos, goarch, flags string, arguments ...string) *exec.Cmd {
-	command := exec.CommandContext(ctx, "go", arguments...)
+func (t Toolchain) New(ctx context.Context, module, goos, goarch, flags string, arguments ...string) *exec.Cmd {
+	command := exec.CommandContext(ctx, t.command, arguments...)
 	command.Dir = module
+	if t.flags != "" {
+		flags = t.flags + " " + flags
+	}
 	command.Env = append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS="+Flags+" "+flags, "GOWORK=off", "GO111MODULE=on")
+	command.Env = append(command.Env, t.environment...)
 	if goos != "" {
 		command.Env = append(command.Env, "GOOS="+goos)
 	}

@@ -3,13 +3,13 @@ package doctor
 import (
 	"context"
 	"os"
-	"os/exec"
 	"runtime"
 	"strings"
 
 	"rolecall/harness/cluster/embedded"
 	"rolecall/harness/cluster/internal/engine"
 	"rolecall/harness/cluster/internal/nodeimage"
+	"rolecall/harness/gocommand"
 )
 
 // Machine is what the doctor looks at. ThisMachine has the real one.
@@ -21,7 +21,7 @@ type Machine struct {
 	Getenv   func(key string) string
 	ReadFile func(name string) ([]byte, error)
 
-	GoEnv func(ctx context.Context, key string) (string, error) // asks the go command in PATH
+	GoEnv func(ctx context.Context, key string) (string, error) // asks the go command that compiles
 	Space func(dir string) (Space, error)                       // of the file system that has, or would have, dir
 
 	Embedded func() (weaker string, err error) // whether pods can be isolated processes; see embedded.Possible
@@ -49,7 +49,7 @@ type Space struct {
 func ThisMachine(home, try string) Machine {
 	return Machine{
 		GOOS: runtime.GOOS, Root: os.Geteuid() == 0, Home: home, Try: try, Getenv: os.Getenv, ReadFile: os.ReadFile,
-		GoEnv: goEnv, Space: spaceAt,
+		GoEnv: goEnv(home), Space: spaceAt,
 		Embedded:      embedded.Possible,
 		Compiled:      func() bool { return embedded.Ready(home) },
 		Detect:        engine.Detect,
@@ -60,9 +60,15 @@ func ThisMachine(home, try string) Machine {
 	}
 }
 
-func goEnv(ctx context.Context, key string) (string, error) {
-	out, err := exec.CommandContext(ctx, "go", "env", key).Output()
-	return strings.TrimSpace(string(out)), err
+func goEnv(home string) func(ctx context.Context, key string) (string, error) {
+	return func(ctx context.Context, key string) (string, error) {
+		toolchain, err := gocommand.Find(home)
+		if err != nil {
+			return "", err
+		}
+		out, err := toolchain.New(ctx, "", "", "", "", "env", key).Output()
+		return strings.TrimSpace(string(out)), err
+	}
 }
 
 func dataRoot(ctx context.Context, e *engine.Engine) string {

@@ -65,6 +65,9 @@ func Ready(home string) bool {
 	return there || onefile.Carried()
 }
 
+// Carried reports whether this executable carries the machine's programs.
+func Carried() bool { return onefile.Carried() }
+
 // compile returns the machine's programs: those that this executable carries,
 // or else such as it compiles, once for each content of the sources.
 func compile(ctx context.Context, home string, display *progress.Display) (programs, error) {

@@ -58,6 +58,11 @@ func (e *Engine) Load(ctx context.Context, archive io.Reader) error {
 	return e.Run(ctx, archive, nil, "load")
 }
 
+// Save writes an archive of the image, as Load reads it.
+func (e *Engine) Save(ctx context.Context, ref string, to io.Writer) error {
+	return e.Run(ctx, nil, to, "save", ref)
+}
+
 // RemoveImage removes an image name; an image that is not there is no error.
 func (e *Engine) RemoveImage(ctx context.Context, ref string) error {
 	if err := e.Run(ctx, nil, nil, "rmi", ref); err != nil {

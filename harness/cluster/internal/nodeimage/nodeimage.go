@@ -48,9 +48,12 @@ func Present(ctx context.Context, e *engine.Engine) (ref string, ok bool) {
 	if err != nil {
 		return "", false
 	}
-	built := Built(info.Arch)
-	has, err := e.HasImage(ctx, built)
-	return built, err == nil && has
+	for _, ref := range []string{Built(info.Arch), renamed()} {
+		if has, err := e.HasImage(ctx, ref); err == nil && has {
+			return ref, true
+		}
+	}
+	return "", false
 }
 
 // Available returns nil if the engine holds an image that a node can be started
