@@ -119,7 +119,7 @@ verify-evidence: $(rolecall) ## verify the results in OUT against their signed e
 	$(do)exec $(rolecall) verify-evidence $(key) $(chosen)
 
 bundle: ## write a folder in OUT for a room without a network, WITH=go,kind; make dist first
-	$(do)own=dist/rolecall-$$(go env GOOS)-$$(go env GOARCH); \
+	$(do)own=dist/rolecall-$$(uname -s | tr A-Z a-z)-$$(uname -m | sed 's/x86_64/amd64/; s/aarch64/arm64/'); \
 	test -x "$$own" || { echo 'a bundle holds what make dist makes: run make dist first' >&2; exit 1; }; exec "$$own" bundle --out "$(strip $(OUT))" $(if $(strip $(WITH)),--with "$(strip $(WITH))")
 
 ## The cluster
