@@ -92,9 +92,13 @@ func (s *server) create(r *http.Request) corev1.Pod {
 	return pod
 }
 
+// watch shows every pod: a list never has one, so each was added after it.
 func (s *server) watch(w http.ResponseWriter, r *http.Request) {
 	added := make(chan corev1.Pod, 10)
 	s.mu.Lock()
+	for _, pod := range s.pods {
+		added <- pod
+	}
 	s.watchers = append(s.watchers, added)
 	s.mu.Unlock()
 	w.(http.Flusher).Flush()
