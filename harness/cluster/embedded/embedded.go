@@ -14,6 +14,8 @@ import (
 	"runtime"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"rolecall/harness/cluster/internal/labimage"
 	"rolecall/harness/cluster/internal/owned"
 	"rolecall/harness/next"
@@ -62,12 +64,18 @@ func (c *Cluster) Up(ctx context.Context) error {
 // start makes a cluster where there is none. What it leaves after an error is
 // for Down.
 func (c *Cluster) start(ctx context.Context) (err error) {
-	programs, err := compile(ctx, c.Home, c.Display)
-	if err != nil {
+	var programs programs
+	var image string
+	parts, building := errgroup.WithContext(ctx) // downloading mostly waits, compiling does not
+	parts.Go(func() (err error) {
+		programs, err = compile(building, c.Home, c.Display)
 		return err
-	}
-	image, err := labimage.Archive(ctx, c.Home, runtime.GOARCH, c.Display)
-	if err != nil {
+	})
+	parts.Go(func() (err error) {
+		image, err = labimage.Archive(building, c.Home, runtime.GOARCH, c.Display)
+		return err
+	})
+	if err := parts.Wait(); err != nil {
 		return err
 	}
 	task := c.Display.Begin("starting the embedded cluster "+c.Name(), 4*time.Second)
