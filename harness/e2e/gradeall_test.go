@@ -181,16 +181,16 @@ func TestGradeSaysWhatIsMissing(t *testing.T) {
 		status int
 		says   string
 	}{
-		{"grade", 2, "OUT=dir"},
-		{"grade-all --out OUT", 2, "SUBMISSIONS=dir"},
-		{"grade-all --out OUT --submissions /dev/null", 2, "SUBMISSIONS=dir"},
-		{"grade --out OUT --formats xunit", 2, "FORMATS takes some of junit"},
+		{"grade", 2, "--out=dir"},
+		{"grade-all --out OUT", 2, "--submissions=dir"},
+		{"grade-all --out OUT --submissions /dev/null", 2, "--submissions=dir"},
+		{"grade --out OUT --formats xunit", 2, "unknown --formats=xunit: choose some of junit"},
 		{"grade --out OUT --key /dev/null", 2, "openssl genpkey"},
-		{"grade --out /dev/null/x --submission .", 2, "OUT=dir"},
-		{"grade --out OUT", 2, "make lab-1"},
+		{"grade --out /dev/null/x --submission .", 2, "--out=dir"},
+		{"grade --out OUT", 2, "rolecall lab 1"},
 		{"grade --out OUT --submission . --cluster existing", 2, "this command is for clusters that rolecall created"},
-		{"verify-evidence", 2, "OUT=dir"},
-		{"verify-evidence --out OUT", 1, "make grade"},
+		{"verify-evidence", 2, "--out=dir"},
+		{"verify-evidence --out OUT", 1, "rolecall grade"},
 		{"grade --out OUT --submission gradeall_test.go --formats gradescope,markdown,prairielearn,annotations,junit", 3, "neither a directory, nor a .zip"},
 		{"verify-evidence --out OUT", 0, "0 of 100 points, as signed by sha256:"},
 	} {

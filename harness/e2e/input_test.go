@@ -25,7 +25,7 @@ func TestBadInput(t *testing.T) {
 		status int
 		says   string
 	}{
-		{"results where they cannot go", "4", keep, []string{"--results", "/dev/null/x"}, 2, "RESULTS=results"},
+		{"results where they cannot go", "4", keep, []string{"--results", "/dev/null/x"}, 2, "--results=results"},
 		{"lab not attempted", "3", func(t *testing.T, dir string) {
 			require.NoError(t, os.RemoveAll(filepath.Join(dir, "lab-3")))
 		}, nil, 1, "neither"},

@@ -48,12 +48,12 @@ func ParseFormats(words string, env func(string) string) ([]Format, error) {
 	for _, name := range strings.FieldsFunc(words, func(r rune) bool { return r == ',' || r == ' ' }) {
 		i := slices.IndexFunc(formats, func(f Format) bool { return f.Name == name })
 		if i < 0 {
-			return nil, fmt.Errorf("choosing formats: unknown format %q: FORMATS takes some of %s", name, strings.Join(FormatNames(), ","))
+			return nil, fmt.Errorf("choosing formats: unknown FORMATS=%s: choose some of %s", name, strings.Join(FormatNames(), ","))
 		}
 		f := formats[i]
 		for _, variable := range f.needs {
 			if env(variable) == "" {
-				return nil, next.Errorf("leave "+name+" out of FORMATS where its runner does not set it",
+				return nil, next.Errorf("leave "+name+" out of the formats where its runner does not set it",
 					"choosing formats: %s needs the variable %s, which is not set", name, variable)
 			}
 		}

@@ -190,7 +190,7 @@ func TestClassroom50NeedsItsRunner(t *testing.T) {
 		return runner(name)
 	})
 	assert.ErrorContains(t, err, "needs the variable ASSIGNMENT")
-	assert.Contains(t, next.Of(err), "leave classroom50 out of FORMATS")
+	assert.Contains(t, next.Of(err), "leave classroom50 out of the formats")
 }
 
 // TestNextIsEverywhere: every format for people says what to do about an error
