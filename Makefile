@@ -44,7 +44,7 @@ solutions  := $(sort $(numbers:%=solution-%) $(filter solution-%,$(MAKECMDGOALS)
 restarts   := $(sort $(numbers:%=restart-%) $(filter restart-%,$(MAKECMDGOALS)))
 users      := help $(labs) $(solutions) $(restarts) $(course) demo grade grade-all verify-evidence bundle \
 	up down status reset kubectl shell logs doctor clean
-developers := unit test test-kind test-all verify bench dist
+developers := unit test test-long test-kind test-all verify bench dist
 unknown    := $(filter-out $(users) $(developers) $(rolecall),$(MAKECMDGOALS))
 
 .DEFAULT_GOAL := help
@@ -155,6 +155,7 @@ clean: $(rolecall) ## delete what was built for clusters, and bin/; work/ stays
 
 packages    := ./...
 serial      := rolecall/labs rolecall/harness/e2e
+long        := TestHostile|TestGradeAll|TestClusterFalters|TestEmbedded(Machine|Eight|First|Renew|GradedOn|OneFile|FullDisk|AgentsKilled)
 machine     := harness/cluster/embedded/_machine
 staticcheck := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 revive      := github.com/mgechev/revive@v1.17.0
@@ -164,15 +165,18 @@ units        = $(filter-out $(serial),$(shell go list ./...))
 unit: ## run the tests that need no cluster
 	$(fast) go test $(TESTFLAGS) -timeout 40m $(units)
 
-test: $(rolecall) unit ## run these, and all that the embedded cluster can show
+test: $(rolecall) unit ## run these, and what the embedded cluster shows in minutes
 	go test ./labs $(TESTFLAGS) -count=1 -timeout 20m -args --cluster embedded
-	go test ./harness/e2e $(TESTFLAGS) -count=1 -timeout 40m -skip '^TestKind' -args --cluster embedded
+	go test ./harness/e2e $(TESTFLAGS) -count=1 -timeout 40m -skip '^(TestKind|$(long))' -args --cluster embedded
 
-test-kind: $(rolecall) ## run what kind can show, and hold both clusters to the same verdicts
+test-long: $(rolecall) ## run what takes longer there: classes, attacks, faults, the one file
+	go test ./harness/e2e $(TESTFLAGS) -count=1 -timeout 40m -run '^($(long))' -args --cluster embedded
+
+test-kind: $(rolecall) ## run what kind shows, and hold both clusters to the same verdicts
 	go test ./labs $(TESTFLAGS) -count=1 -timeout 20m -args --cluster kind
 	go test ./harness/e2e $(TESTFLAGS) -count=1 -timeout 60m -skip '^TestEmbedded' -args --cluster kind --beside embedded
 
-test-all: verify test test-kind bench ## check, test and measure everything, on both clusters
+test-all: verify test test-long test-kind bench ## check, test and measure everything, on both clusters
 
 verify: ## check format, vet (three systems), lint, data races and a tidy go.mod
 	@test -z "$$(gofmt -l . | tee /dev/stderr)" || { echo 'run gofmt -w .'; exit 1; }
