@@ -38,6 +38,11 @@ func run(args []string) error {
 		}
 	}
 
+	if os.Getenv("PATH") == "" { // Podman gives a runtime none to delete a container with
+		if err := os.Setenv("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"); err != nil {
+			return err
+		}
+	}
 	runc, err := exec.LookPath("runc")
 	if err != nil {
 		return fmt.Errorf("finding the real runtime (install it: apt-get install runc): %w", err)

@@ -23,7 +23,8 @@ var ErrNotReady = errors.New("examining this machine: something must be done fir
 // with commands of make as the person types them.
 func Run(ctx context.Context, w io.Writer, home, provider, try string, worded func(text string) string) error {
 	var lost error
-	report, err := Diagnose(ctx, ThisMachine(home, try), provider, func(f Finding) {
+	m := ThisMachine(home, try)
+	report, err := Diagnose(ctx, m, provider, func(f Finding) {
 		_, err := io.WriteString(w, worded(f.String()))
 		lost = errors.Join(lost, err)
 	})
@@ -31,7 +32,7 @@ func Run(ctx context.Context, w io.Writer, home, provider, try string, worded fu
 		return fmt.Errorf("examining this machine: %w", err)
 	}
 	if !report.Ready() {
-		fmt.Fprintln(w, worded("\nNot ready yet. Fix the items marked [fix], then run make doctor again."))
+		fmt.Fprintln(w, worded("\nNot ready yet. "+report.toDo(m)+", then run make doctor again."))
 		return ErrNotReady
 	}
 	fmt.Fprintln(w, "\nReady. Run", worded(try))

@@ -36,7 +36,7 @@ func healthy() *machine {
 		},
 	}
 	m.Machine = Machine{
-		GOOS: "linux", Home: homeFolder, Try: "make first",
+		GOOS: "linux", Program: "/home/ada/rolecall", Home: homeFolder, Try: "make first",
 		Getenv: func(key string) string { return m.env[key] },
 		ReadFile: func(name string) ([]byte, error) {
 			if text, ok := m.files[name]; ok {
@@ -176,6 +176,13 @@ func TestDiagnose(t *testing.T) {
 		{"Windows containers", func(m *machine) { m.Info = info(engine.Info{OS: "windows"}) },
 			Engine, Fix, []string{"Linux containers"}, nil},
 
+		{"restricted, with Podman", func(m *machine) {
+			m.Detect = func(context.Context) (*engine.Engine, error) {
+				return &engine.Engine{Name: "podman", Command: "podman"}, nil
+			}
+			m.TryPrivileged = refusing("Error: runc: runc create failed: error setting rlimit type 7: operation not permitted: OCI permission denied")
+			m.files["/proc/self/status"] = noSysResource
+		}, Privileged, Fix, []string{"Nothing is wrong with Podman", "CAP_SYS_RESOURCE", "cat .ci/README.md"}, []string{".ci/engine", "docker stop"}},
 		{"restricted, and not Debian", func(m *machine) {
 			m.TryPrivileged = refusing(noCaps)
 			m.files["/etc/os-release"] = "ID=alpine\n"
@@ -208,7 +215,14 @@ func TestDiagnose(t *testing.T) {
 		{"namespaces for root only", func(m *machine) { m.files["/proc/sys/kernel/unprivileged_userns_clone"] = "0\n" },
 			Embedded, Note, []string{"only root", "sudo sysctl kernel.unprivileged_userns_clone=1"}, nil},
 		{"AppArmor restricts namespaces", func(m *machine) { m.files["/proc/sys/kernel/apparmor_restrict_unprivileged_userns"] = "1\n" },
-			Embedded, Note, []string{"AppArmor", "sudo sysctl kernel.apparmor_restrict_unprivileged_userns=0"}, nil},
+			Embedded, Note, []string{"AppArmor", "unless root runs them", `profile rolecall "/home/ada/rolecall" flags=(unconfined) { userns, }`,
+				"sudo apparmor_parser --replace /etc/apparmor.d/rolecall", "sudo sysctl kernel.apparmor_restrict_unprivileged_userns=0", "CLUSTER=existing"}, nil},
+		{"AppArmor restricts namespaces, and nothing else runs", func(m *machine) {
+			m.files["/proc/sys/kernel/apparmor_restrict_unprivileged_userns"] = "1\n"
+			m.Detect, m.Program = detecting(engine.ErrNone), ""
+		}, Embedded, Note, []string{"AppArmor", "sudo sysctl"}, []string{"profile rolecall"}},
+		{"AppArmor could restrict namespaces", func(m *machine) { m.files["/proc/sys/kernel/apparmor_restrict_unprivileged_userns"] = "0\n" },
+			Embedded, Note, []string{"which this machine does not allow"}, []string{"AppArmor"}},
 		{"inside a container", func(m *machine) { m.files["/proc/self/status"] = "CapBnd:\t00000000a80425fb\nSeccomp:\t2\n" },
 			Embedded, Note, []string{"seccomp filter of the container", "seccomp=unconfined"}, nil},
 		{"root of a container", func(m *machine) { m.Embedded = func() (string, error) { return "pods are chroots", nil } },
@@ -238,13 +252,13 @@ func TestDiagnose(t *testing.T) {
 			m.GoEnv = func(context.Context, string) (string, error) {
 				return "", &exec.Error{Name: "go", Err: exec.ErrNotFound}
 			}
-		}, Go, Note, []string{"no go command in PATH", "Shell programs need no Go", "https://go.dev/doc/install"}, nil},
+		}, Go, Note, []string{"no go command in PATH", "Shell programs need no Go", "https://go.dev/doc/install"}, []string{"the embedded cluster"}},
 		{"no Go, and it is needed", func(m *machine) {
 			m.GoEnv = func(context.Context, string) (string, error) {
 				return "", &exec.Error{Name: "go", Err: exec.ErrNotFound}
 			}
 			m.Embedded, m.Compiled, m.Detect = healthy().Embedded, func() bool { return false }, detecting(engine.ErrNone)
-		}, Go, Fix, []string{"no go command in PATH"}, nil},
+		}, Go, Fix, []string{"no go command in PATH", "It compiles the embedded cluster, once"}, nil},
 		{"old Go", func(m *machine) {
 			m.GoEnv = func(context.Context, string) (string, error) { return "go1.22.1", nil }
 		}, Go, Note, []string{"go1.22.1", goNeeded}, nil},
@@ -340,6 +354,7 @@ func TestWhatWasAskedForIsJudged(t *testing.T) {
 		"no engine":                           {[]func(*machine){noEngine}, true, false, true, true},
 		"no namespaces":                       {[]func(*machine){noNamespaces}, true, true, false, true},
 		"neither":                             {[]func(*machine){noEngine, noNamespaces}, false, false, false, true},
+		"a stock Debian, and one file":        {[]func(*machine){noGo, noEngine}, true, false, true, true},
 		"no Go, all is built":                 {[]func(*machine){noGo}, true, true, true, true},
 		"no Go, nothing is compiled":          {[]func(*machine){noGo, notCompiled}, true, true, false, true},
 		"no Go, nothing compiled, no engine":  {[]func(*machine){noGo, notCompiled, noEngine}, false, false, false, true},
@@ -371,6 +386,16 @@ func TestOnlyWhatWasAskedForIsLookedAt(t *testing.T) {
 	diagnose(t, m, "existing")
 	_, err := Diagnose(t.Context(), m.Machine, "knid", nil)
 	require.ErrorContains(t, err, "unknown CLUSTER=knid")
+}
+
+func TestOneClusterIsEnough(t *testing.T) {
+	m := healthy()
+	m.Detect, m.Embedded = detecting(engine.ErrNone), namespacesForbidden
+	assert.Contains(t, diagnose(t, m, cluster.Auto).toDo(m.Machine), "or do what is said about the embedded cluster")
+	assert.NotContains(t, diagnose(t, m, "embedded").toDo(m.Machine), " or ")
+	assert.NotContains(t, diagnose(t, m, "kind").toDo(m.Machine), " or ")
+	m.GOOS = "darwin"
+	assert.NotContains(t, diagnose(t, m, cluster.Auto).toDo(m.Machine), " or ")
 }
 
 func TestAdviceIsTheCommandThatWasAskedFor(t *testing.T) {

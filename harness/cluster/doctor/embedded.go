@@ -32,8 +32,8 @@ func embeddedCluster(m Machine) Finding {
 		why = "which only root may create here (kernel.unprivileged_userns_clone is 0)"
 		next = allow("kernel.unprivileged_userns_clone=1")
 	case one == 1:
-		why = "which AppArmor denies to unconfined programs (kernel.apparmor_restrict_unprivileged_userns is 1)"
-		next = allow("kernel.apparmor_restrict_unprivileged_userns=0")
+		why = "which AppArmor makes useless to programs without a profile, unless root runs them (kernel.apparmor_restrict_unprivileged_userns is 1)"
+		next = append(allowProgram(m.Program), append(allow("kernel.apparmor_restrict_unprivileged_userns=0"), next...)...)
 	case m.filtered():
 		why = "which the seccomp filter of the container around this program forbids"
 		next = []Advice{{"If you chose how this container is started, allow them", "docker run --security-opt seccomp=unconfined --security-opt apparmor=unconfined --security-opt systempaths=unconfined …"}}
@@ -41,8 +41,20 @@ func embeddedCluster(m Machine) Finding {
 	return Finding{Fix, Embedded, fmt.Sprintf("The embedded cluster is unavailable: its pods need unprivileged user namespaces, %s. It said: %v.", why, err), next}
 }
 
+// allowProgram is how to allow user namespaces on Ubuntu to one program alone.
+// What it starts, the cluster, runs under the same profile, since the profile
+// confines nothing.
+func allowProgram(file string) []Advice {
+	if file == "" {
+		return nil
+	}
+	return []Advice{{"Allow them to this program alone, for good (again if you move it)",
+		`echo 'abi <abi/4.0>, profile rolecall "` + file + `" flags=(unconfined) { userns, }' | sudo tee /etc/apparmor.d/rolecall
+sudo apparmor_parser --replace /etc/apparmor.d/rolecall`}}
+}
+
 func allow(setting string) []Advice {
-	return []Advice{{"Allow it until the next restart (for good: the same setting in /etc/sysctl.d/99-rolecall.conf)", "sudo sysctl " + setting}}
+	return []Advice{{"Allow them to every program until the next restart (for good: the same setting in /etc/sysctl.d/99-rolecall.conf)", "sudo sysctl " + setting}}
 }
 
 // filtered reports whether a seccomp filter is on this process.

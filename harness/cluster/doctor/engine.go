@@ -40,7 +40,7 @@ func containerEngine(ctx context.Context, m Machine) (*answering, Finding) {
 }
 
 func noEngine(m Machine) Finding {
-	says := "There is no container engine here: docker, nerdctl, finch and podman are all missing from PATH. A kind cluster's node is a container, so one of them is needed."
+	says := "There is no container engine here: docker, nerdctl, finch and podman are all missing from PATH. A kind cluster needs one, since its node is a container; an embedded cluster needs none."
 	if wanted := m.Getenv(engine.ProviderVariable); wanted != "" {
 		says = fmt.Sprintf("%s asks for %s, and that is not installed here. A kind cluster's node is a container, so an engine is needed.", engine.ProviderVariable, wanted)
 		return Finding{Fix, Engine, says, []Advice{{"Take any engine that is there instead", "unset " + engine.ProviderVariable}, m.elsewhere()}}

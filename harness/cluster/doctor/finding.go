@@ -72,6 +72,17 @@ func (r Report) Ready() bool {
 	return !slices.ContainsFunc(r.Findings, func(f Finding) bool { return f.Level == Fix })
 }
 
+// toDo is what a person does about a report that is not ready. One cluster is
+// enough: what keeps the embedded one from starting is only a note where kind
+// would do, and yet it may be the easier thing to mend.
+func (r Report) toDo(m Machine) string {
+	const fix = "Fix the items marked [fix]"
+	if m.GOOS == "linux" && slices.ContainsFunc(r.Findings, func(f Finding) bool { return f.Topic == Embedded && f.Level == Note }) {
+		return fix + ", or do what is said about the embedded cluster"
+	}
+	return fix
+}
+
 const (
 	width  = 80
 	indent = "       "

@@ -16,6 +16,7 @@ import (
 type Machine struct {
 	GOOS     string
 	Root     bool   // the person is root and needs no sudo
+	Program  string // this program's file; empty if unknown
 	Home     string // rolecall's folder for clusters and images
 	Try      string // the command to go on with
 	Getenv   func(key string) string
@@ -57,7 +58,16 @@ func ThisMachine(home, try string) Machine {
 		TryPrivileged: func(ctx context.Context, e *engine.Engine) error { return e.TryPrivileged(ctx) },
 		NodeImage:     nodeimage.Present,
 		DataRoot:      dataRoot,
+		Program:       thisProgram(),
 	}
+}
+
+func thisProgram() string {
+	file, err := os.Executable()
+	if err != nil {
+		return ""
+	}
+	return file
 }
 
 func goEnv(home string) func(ctx context.Context, key string) (string, error) {

@@ -52,7 +52,7 @@ func restricted(m Machine, name, said string) Finding {
 
 	var next []Advice
 	switch {
-	case needsShim(m):
+	case needsShim(m) && name == "Docker":
 		next = []Advice{{"If you are root here: rolecall's own CI runs on such machines, with a shim in front of the engine's runtime that asks for " +
 			"what the machine has and no more (read .ci/README.md). Stop the engine, then start it with the shim",
 			service(m, "stop", "docker") + "\n" + startWithShim}}

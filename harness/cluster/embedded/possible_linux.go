@@ -42,10 +42,13 @@ func chroots() bool {
 	return err == nil && has&needed == needed
 }
 
-// namespaces tries to start a process in those that a pod gets.
+// namespaces tries to start a process in those that a pod gets, and to change
+// its root there. Some machines grant anybody a user namespace but no
+// capability in it, which shows in the second only: Ubuntu's AppArmor is one.
 func namespaces() error {
 	cmd := exec.Command("/proc/self/exe", "-h")
 	cmd.SysProcAttr = &syscall.SysProcAttr{
+		Chroot:      "/",
 		Cloneflags:  syscall.CLONE_NEWUSER | syscall.CLONE_NEWNET | syscall.CLONE_NEWPID | syscall.CLONE_NEWNS | syscall.CLONE_NEWIPC | syscall.CLONE_NEWUTS,
 		UidMappings: []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getuid(), Size: 1}},
 		GidMappings: []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getgid(), Size: 1}},

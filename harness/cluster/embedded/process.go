@@ -31,7 +31,7 @@ const (
 )
 
 const (
-	startLimit = time.Minute     // the longest that a start may take
+	startLimit = 3 * time.Minute // the longest that a start may take: a minute on an emulated machine
 	stopLimit  = 5 * time.Second // the longest that an orderly end may take
 	pollEvery  = 20 * time.Millisecond
 
