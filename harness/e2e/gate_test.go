@@ -22,7 +22,7 @@ import (
 	"rolecall/harness/e2e/corpus"
 )
 
-var gateSets = flag.Int("gate.sets", 2, "how many submissions TestGate judges at a time, each on clusters of its own")
+var gateSets = flag.Int("gate.sets", 0, "how many submissions TestGate judges at a time, each on clusters of its own; 0: two on clusters that start in seconds, one elsewhere")
 
 var update = flag.Bool("update", false, "rewrite in the wrong submissions what learners are told about them")
 
@@ -32,8 +32,15 @@ var update = flag.Bool("update", false, "rewrite in the wrong submissions what l
 // right one passes, all alike on every cluster, and each cluster is afterwards
 // what it was before.
 func TestGate(t *testing.T) {
-	g := &gate{free: make(chan []testbed, *gateSets)}
-	for i := range *gateSets {
+	sets := *gateSets
+	if sets == 0 {
+		sets = 1
+		if !slices.ContainsFunc(testbeds(t), func(b testbed) bool { return !b.provider.Quick() }) {
+			sets = 2
+		}
+	}
+	g := &gate{free: make(chan []testbed, sets)}
+	for i := range sets {
 		g.free <- set(t, i)
 	}
 	for _, lab := range everything(t) {
