@@ -98,11 +98,19 @@ func spoken(cmd *cobra.Command, text string) string {
 		words, _ = strconv.Unquote(strings.TrimPrefix(words, "ARGS=")) // it is quoted: the pattern says so
 		return "-- " + words
 	})
-	for _, v := range variables {
-		text = regexp.MustCompile(`\b`+v.name+`=`).ReplaceAllLiteralString(text, "--"+v.flag+"=")
-	}
-	return text
+	return variable.ReplaceAllStringFunc(text, func(set string) string {
+		name := strings.TrimSuffix(set, "=")
+		for _, v := range variables {
+			if v.name == name {
+				return "--" + v.flag + "="
+			}
+		}
+		return set
+	})
 }
+
+// variable matches what sets a variable of make's.
+var variable = regexp.MustCompile(`\b[A-Z]+=`)
 
 // kubectlWords are kubectl's own words in a make command.
 var kubectlWords = regexp.MustCompile(`\bARGS="(?:[^"\\]|\\.)*"`)

@@ -19,10 +19,11 @@ const goNeeded = "go" + versions.Go
 // something must be compiled, and no more than a Note elsewhere.
 func goCommand(ctx context.Context, m Machine) Finding {
 	got, err := m.GoEnv(ctx, "GOVERSION")
-	what := "It compiles kind's node image where none can be pulled, and what is handed in as a Go program. Shell programs need no Go."
+	what := "It compiles "
 	if !m.Compiled() {
-		what = "It compiles the embedded cluster, once, kind's node image where none can be pulled, and what is handed in as a Go program. Shell programs need no Go."
+		what += "the embedded cluster, once, "
 	}
+	what += "kind's node image where none can be pulled, and what is handed in as a Go program. Shell programs need no Go."
 	get := []Advice{{"Install it, and make sure that its bin folder is in PATH", "https://go.dev/doc/install"}}
 	switch {
 	case errors.Is(err, exec.ErrNotFound):
