@@ -7,6 +7,7 @@ NAME        ?=#           the cluster's name, instead of rolecall
 CONTEXT     ?=#           with CLUSTER=existing: the context to work in
 SUBMISSION  ?=#           the learner's directory, instead of work
 LABS        ?=#           which labs: 1-3,5, the name of a part, or all
+N           ?=#           watch: the lab to begin with
 RESULTS     ?=#           a directory for results.json and junit.xml
 YES         ?=#           1 answers yes to questions
 ARGS        ?=#           for make kubectl, such as ARGS="get pods"
@@ -42,7 +43,7 @@ numbers    := $(foreach folder,$(filter lab-%,$(folders)),$(word 2,$(subst -, ,$
 labs       := $(sort $(numbers:%=lab-%) $(filter lab-%,$(MAKECMDGOALS)))
 solutions  := $(sort $(numbers:%=solution-%) $(filter solution-%,$(MAKECMDGOALS)))
 restarts   := $(sort $(numbers:%=restart-%) $(filter restart-%,$(MAKECMDGOALS)))
-users      := help $(labs) $(solutions) $(restarts) $(course) demo grade grade-all verify-evidence bundle \
+users      := help $(labs) $(solutions) $(restarts) $(course) watch demo grade grade-all verify-evidence bundle \
 	up down status reset kubectl shell logs doctor clean
 developers := unit test test-long test-kind test-all verify bench dist
 unknown    := $(filter-out $(users) $(developers) $(rolecall),$(MAKECMDGOALS))
@@ -94,6 +95,9 @@ help: ## this list
 
 $(labs): $(rolecall) ## check lab N; the first time, get its starter
 	$(do)exec $(rolecall) lab $(@:lab-%=%) $(any) $(files) $(results)
+
+watch: $(rolecall) ## check a lab whenever you save one of its files: N=3 begins with lab 3
+	$(do)exec $(rolecall) watch $(N) $(any) $(files)
 
 $(course): $(rolecall) ## check all labs and the story that they tell together
 	$(do)exec $(rolecall) $@ $(any) $(files) $(chosen) $(results)

@@ -20,7 +20,7 @@ var layers = [][]string{
 	{"harness/check/..."},
 	{"harness"},
 	{"harness/report", "harness/evidence", "harness/intake", "harness/gradebook", "harness/bundle"},
-	{"harness/grade"},
+	{"harness/grade", "harness/learn/..."},
 	{"harness/command", "harness/suite", "harness/e2e/..."},
 	{"steps"},
 	{"labs"},

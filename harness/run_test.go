@@ -29,12 +29,12 @@ func (h *heard) CheckEnds(c CheckResult) { h.ended = append(h.ended, c.ID) }
 func (h *heard) LabEnds(l LabResult)     { h.labs = append(h.labs, l) }
 
 // newSession is a session on no cluster, for labs that ask for none.
-func newSession(t *testing.T) (*session, *heard) {
+func newSession(t *testing.T) (*Session, *heard) {
 	files, err := check.OpenSubmission(t.TempDir(), nil)
 	require.NoError(t, err)
 	t.Cleanup(func() { files.Close() })
 	seen := &heard{}
-	return &session{
+	return &Session{
 		env:      &check.Env{Submission: files, Run: "run-test"},
 		observer: seen, outcomes: map[string]Outcome{},
 	}, seen

@@ -2,110 +2,118 @@ package harness
 
 import (
 	"context"
-	"fmt"
-	"io"
-	"path/filepath"
-
-	"golang.org/x/sync/errgroup"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/apimachinery/pkg/util/rand"
-	apiversion "k8s.io/apimachinery/pkg/version"
-	"k8s.io/client-go/dynamic"
-	"k8s.io/client-go/kubernetes"
-	"k8s.io/client-go/rest"
+	"errors"
+	"time"
 
 	"rolecall/harness/check"
 	"rolecall/harness/cluster"
-	"rolecall/harness/next"
 )
 
-// session is one run's hold on a cluster and a submission.
-type session struct {
-	course   Course
+// Session is a hold on a cluster, for one run or for many. While it rests,
+// others may use the cluster. A Session is for one goroutine.
+type Session struct {
+	course  Course
+	cluster cluster.Cluster
+	options Options
+
+	release func() // lets others use the cluster; nil while the session rests
+	served  int    // runs before this one
+	strange string // why the cluster should serve no other run, or ""
+
 	env      *check.Env
 	monitor  *Monitor
 	diagnose func() error // what is wrong with the cluster itself; may be nil
-	observer Observer
 	facts    ClusterFacts
+	cancel   context.CancelFunc // of the connection; nil where there is none
+	observer Observer           // of the run
 	outcomes map[string]Outcome // by check id
 	swept    bool               // nothing of a lab is left
-	cancel   context.CancelFunc
 }
 
-// open connects to a cluster that is up. The caller closes the session.
-func open(ctx context.Context, course Course, c cluster.Cluster, files *check.Submission, o Options) (*session, error) {
-	config := c.Config()
-	binary := rest.CopyConfig(config)
-	binary.ContentType, binary.AcceptContentTypes = runtime.ContentTypeProtobuf, runtime.ContentTypeProtobuf+","+runtime.ContentTypeJSON
-	client, err := kubernetes.NewForConfig(binary)
+// Open waits until no other run uses the cluster, brings it up and connects to
+// it. The caller closes the session. The error is ErrInterrupted where ctx ended.
+func Open(ctx context.Context, course Course, c cluster.Cluster, o Options) (_ *Session, err error) {
+	s := &Session{course: course, cluster: c, options: o, strange: "nothing was judged on it"}
+	if s.release, err = o.lock(ctx, c); err != nil {
+		return nil, interrupted(ctx, err)
+	}
+	if s.served, err = o.enter(ctx, c); err == nil {
+		err = s.connect(ctx)
+	}
 	if err != nil {
-		return nil, next.Errorf("make status", "connecting to the cluster: %w", err)
-	}
-	objects, err := dynamic.NewForConfig(config)
-	if err != nil {
-		return nil, next.Errorf("make status", "connecting to the cluster: %w", err)
-	}
-	var version *apiversion.Info
-	var arch, node, self string
-	group, asking := errgroup.WithContext(ctx)
-	group.Go(func() (err error) {
-		if version, err = client.Discovery().ServerVersion(); err != nil {
-			return next.Errorf("make status", "asking the API server for its version: %w", err)
-		}
-		return nil
-	})
-	group.Go(func() (err error) { arch, node, err = nodes(asking, client); return err })
-	logger, logs := c.(cluster.AuditLogger)
-	if logs {
-		group.Go(func() (err error) { self, err = check.Self(asking, client); return err })
-	}
-	if err := group.Wait(); err != nil {
-		return nil, err
-	}
-	_, ours := c.(cluster.Owned)
-	ctx, cancel := context.WithCancel(ctx)
-	s := &session{
-		course: course,
-		env: &check.Env{
-			Config: config, Client: client, Dynamic: objects,
-			Namespaces: c.Namespaces(), Image: course.Scene.Image, Node: node, Kinds: course.Kinds(),
-			Submission: files,
-			Compiler:   &check.Compiler{Module: course.Program, Arch: arch, Cache: filepath.Join(o.Home, "programs"), Home: o.Home},
-			Run:        "run-" + rand.String(10),
-			Shared:     !ours,
-		},
-		monitor: Watch(ctx, func(ctx context.Context) error {
-			return client.Discovery().RESTClient().Get().AbsPath("/livez/ping").Do(ctx).Error()
-		}),
-		observer: o.Observer,
-		facts:    ClusterFacts{Provider: c.Provider(), Kubernetes: version.GitVersion},
-		outcomes: map[string]Outcome{},
-		cancel:   cancel,
-	}
-	if patient, tells := c.(cluster.Diagnoser); tells {
-		s.diagnose = patient.Diagnose
-	}
-	if s.observer == nil {
-		s.observer = silent{}
-	}
-	if logs {
-		log, err := logger.AuditLog(ctx)
-		if err != nil {
-			cancel()
-			return nil, next.Errorf("make status", "opening the audit log: %w", err)
-		}
-		if o.Recorder != nil {
-			log = &copied{io.TeeReader(log, o.Recorder.Audit()), log}
-		}
-		s.env.Audit = check.Follow(ctx, log, client, self)
-		s.facts.AuditLog = true
+		return nil, interrupted(ctx, errors.Join(err, s.Close(ctx)))
 	}
 	return s, nil
 }
 
+// Run runs labs on a submission, a directory, and deletes what they created.
+// observer may be nil. An error means that nothing was judged; it is
+// ErrInterrupted where ctx ended.
+func (s *Session) Run(ctx context.Context, labs []Lab, submission string, observer Observer) (*Result, error) {
+	result, err := s.run(ctx, labs, submission, observer, time.Now())
+	return result, interrupted(ctx, err)
+}
+
+func (s *Session) run(ctx context.Context, labs []Lab, submission string, observer Observer, began time.Time) (*Result, error) {
+	files, err := check.OpenSubmission(submission, s.course.asked())
+	if err != nil {
+		return nil, err
+	}
+	defer files.Close()
+	if err := s.wake(ctx); err != nil {
+		return nil, err
+	}
+	s.env.Submission, s.outcomes, s.observer = files, map[string]Outcome{}, observer
+	if observer == nil {
+		s.observer = silent{}
+	}
+	result := &Result{StartedAt: began.UTC(), Submission: submission, Cluster: s.facts}
+	if recorder := s.options.Recorder; recorder != nil {
+		if err := recorder.Begin(ctx, s.env.Client, s.cluster.Namespaces().Names()); err != nil {
+			return nil, err
+		}
+		defer func() { recorder.End(ctx, result.Labs) }()
+	}
+	for _, lab := range labs {
+		result.Labs = append(result.Labs, s.lab(ctx, lab))
+		if ctx.Err() != nil {
+			return nil, ErrInterrupted
+		}
+	}
+	result.Sum()
+	s.strange = s.odd(result)
+	return result, nil
+}
+
+// Ahead makes what the last lab's Setup started ready for the next run.
+func (s *Session) Ahead(ctx context.Context) error { return interrupted(ctx, s.env.Ahead(ctx)) }
+
+// Sweep deletes what runs left that were killed, and what Ahead made ready.
+func (s *Session) Sweep(ctx context.Context) error {
+	if err := s.wake(ctx); err != nil {
+		return interrupted(ctx, err)
+	}
+	return interrupted(ctx, s.env.Sweep(ctx))
+}
+
+// Rest lets others use the cluster until the next run.
+func (s *Session) Rest() {
+	if s.release != nil {
+		s.release()
+		s.release, s.swept = nil, false // by what others may leave
+	}
+}
+
+// wake ends a rest.
+func (s *Session) wake(ctx context.Context) (err error) {
+	if s.release == nil {
+		s.release, err = s.options.lock(ctx, s.cluster)
+	}
+	return err
+}
+
 // odd says why the cluster is not to be used for another submission, or "".
-func (s *session) odd(r *Result) string {
+func (s *Session) odd(r *Result) string {
 	for _, lab := range r.Labs {
 		if lab.Outcome == Error {
 			return "a check of " + lab.Heading() + " ended in an error"
@@ -117,44 +125,14 @@ func (s *session) odd(r *Result) string {
 	return s.env.Odd()
 }
 
-// close lets go of the cluster.
-func (s *session) close() { s.cancel() }
-
-// copied is a log of which somebody keeps a copy.
-type copied struct {
-	io.Reader
-	io.Closer
-}
-
-// silent is an Observer that says nothing.
-type silent struct{}
-
-func (silent) LabBegins(Lab)         {}
-func (silent) CheckBegins(Check)     {}
-func (silent) CheckEnds(CheckResult) {}
-func (silent) LabEnds(LabResult)     {}
-
-// nodes are asked for the GOARCH that learners' programs are compiled for, and
-// for the name of the only one. A cluster of mixed nodes is refused: a pod could
-// land on the wrong one.
-func nodes(ctx context.Context, client kubernetes.Interface) (arch, only string, err error) {
-	list, err := client.CoreV1().Nodes().List(ctx, metav1.ListOptions{})
-	if err != nil {
-		return "", "", next.Errorf("make status", "asking for the cluster's nodes: %w", err)
+// Close lets go of the cluster, also when ctx is over.
+func (s *Session) Close(ctx context.Context) error {
+	if s.cancel != nil {
+		s.cancel()
 	}
-	for _, node := range list.Items {
-		switch a := node.Status.NodeInfo.Architecture; {
-		case arch == "":
-			arch = a
-		case arch != a:
-			return "", "", fmt.Errorf("choosing an architecture: the cluster has nodes of %s and of %s, and rolecall needs one of a single architecture", arch, a)
-		}
+	err := s.options.leave(ctx, s.cluster, s.served+1, s.strange)
+	if s.release != nil {
+		s.release()
 	}
-	if arch == "" {
-		return "", "", next.Errorf("make status", "choosing an architecture: the cluster has no node")
-	}
-	if len(list.Items) == 1 {
-		only = list.Items[0].Name
-	}
-	return arch, only, nil
+	return err
 }

@@ -35,27 +35,42 @@ type Caller struct {
 const callerName = "caller"
 
 // StartCaller creates a pod in a namespace that runs as one of its service
-// accounts, with that credential, and does not wait for it.
+// accounts, with that credential, and does not wait for it. It takes one that was
+// started ahead where there is one.
 func (e *Env) StartCaller(ctx context.Context, namespace, account string, c Credential) (*Caller, error) {
-	return e.startCaller(ctx, namespace, account, "", c)
+	how := beginnings{namespace, account, c}
+	e.mu.Lock()
+	if e.running == Setup {
+		e.started = append(e.started, how)
+	}
+	e.mu.Unlock()
+	if ready := e.takeAhead(ctx, how); ready != nil {
+		return ready, nil
+	}
+	return e.startCaller(ctx, how, "", false)
 }
 
-// startCaller is StartCaller on a node, whatever room the scheduler sees there.
-func (e *Env) startCaller(ctx context.Context, namespace, account, node string, c Credential) (*Caller, error) {
-	name := "caller-" + utilrand.String(5)
-	volume, annotations, err := e.credential(ctx, c, namespace, account, name)
+// startCaller is StartCaller on a node, whatever room the scheduler sees there,
+// or ahead of the next Setup.
+func (e *Env) startCaller(ctx context.Context, how beginnings, node string, ahead bool) (*Caller, error) {
+	name, namespace := "caller-"+utilrand.String(5), how.namespace
+	volume, annotations, err := e.credential(ctx, how.credential, namespace, how.account, name)
 	if err != nil {
 		return nil, err
+	}
+	labels := e.labels()
+	if ahead {
+		labels[AheadLabel] = ""
 	}
 	container := callerContainer(e.Image)
 	if node != "" {
 		container.Resources.Requests = corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("0"), corev1.ResourceMemory: resource.MustParse("0")}
 	}
 	pod := &corev1.Pod{
-		ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: namespace, Labels: e.labels(), Annotations: annotations},
+		ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: namespace, Labels: labels, Annotations: annotations},
 		Spec: corev1.PodSpec{
 			NodeName:                     cmp.Or(node, e.Node),
-			ServiceAccountName:           account,
+			ServiceAccountName:           how.account,
 			AutomountServiceAccountToken: new(false), // the volume is its own
 			EnableServiceLinks:           new(false),
 			RestartPolicy:                corev1.RestartPolicyNever,

@@ -37,7 +37,9 @@ type Env struct {
 	needs   []string       // whose values it may use
 	found   map[string]any // by the id of the check that kept it
 	seen    []Evidence
-	strange string // what happened first after which the cluster should serve no other submission
+	started []beginnings             // what callers the last Setup started
+	ahead   map[beginnings][]*Caller // those that wait for the next Setup
+	strange string                   // what happened first after which the cluster should serve no other submission
 }
 
 // Saw keeps evidence for the check that is running.

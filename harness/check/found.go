@@ -18,6 +18,9 @@ func (e *Env) Begin(id string, needs []string) {
 		e.found = map[string]any{}
 	}
 	e.seen = nil
+	if id == Setup {
+		e.started = nil
+	}
 	delete(e.found, id)
 	e.running, e.needs = id, append([]string{Setup}, needs...)
 }

@@ -147,7 +147,7 @@ func (e *Env) CanRunPods(ctx context.Context, node string) error {
 // node it needs neither the scheduler nor any room that the learner's pod might
 // have claimed.
 func (e *Env) control(ctx context.Context, node string) (*Caller, error) {
-	control, err := e.startCaller(ctx, e.Namespaces.Home(), "default", node, Genuine)
+	control, err := e.startCaller(ctx, beginnings{e.Namespaces.Home(), "default", Genuine}, node, false)
 	if err == nil {
 		err = e.await(ctx, control)
 	}

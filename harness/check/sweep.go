@@ -26,6 +26,14 @@ const gone = 10 * time.Second
 // or this one alone where others use the cluster. It returns when they are
 // gone. Pods go without grace: nothing in them is worth waiting for.
 func (e *Env) Sweep(ctx context.Context) error {
+	e.mu.Lock()
+	e.ahead = nil
+	e.mu.Unlock()
+	return e.SweepOthers(ctx)
+}
+
+// SweepOthers is Sweep, but for the callers that wait for the next Setup.
+func (e *Env) SweepOthers(ctx context.Context) error {
 	match := metav1.ListOptions{LabelSelector: RunLabel}
 	if e.Shared {
 		match.LabelSelector += "=" + e.Run
@@ -73,6 +81,7 @@ func (e *Env) swept(ctx context.Context) ([]*meta.RESTMapping, error) {
 // and their kinds.
 func (e *Env) sweep(ctx context.Context, kinds []*meta.RESTMapping, match metav1.ListOptions) (again []*meta.RESTMapping, held []unstructured.Unstructured, err error) {
 	var mu sync.Mutex
+	waiting := e.waiting()
 	group, ctx := errgroup.WithContext(ctx)
 	for _, kind := range kinds {
 		group.Go(func() error {
@@ -81,7 +90,7 @@ func (e *Env) sweep(ctx context.Context, kinds []*meta.RESTMapping, match metav1
 				return err
 			}
 			list.Items = slices.DeleteFunc(list.Items, func(o unstructured.Unstructured) bool {
-				return namespaced(kind) && !slices.Contains(e.Namespaces.Names(), o.GetNamespace())
+				return namespaced(kind) && !slices.Contains(e.Namespaces.Names(), o.GetNamespace()) || waiting[o.GetUID()]
 			})
 			for _, object := range list.Items {
 				if err := remove(ctx, e.resource(kind, object.GetNamespace()), object); err != nil {

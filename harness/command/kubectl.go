@@ -7,12 +7,17 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"syscall"
 
+	"al.essio.dev/pkg/shellescape"
 	"github.com/spf13/cobra"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/tools/clientcmd"
 
+	"rolecall/harness/check"
 	"rolecall/harness/cluster"
 	"rolecall/harness/next"
 )
@@ -24,8 +29,8 @@ func (f *front) kubectl() *cobra.Command {
 		Use:   "kubectl [flags] -- ARGS",
 		Short: "run kubectl on the cluster; it need not be installed",
 		RunE: func(cmd *cobra.Command, words []string) error {
-			return f.withKubectl(cmd.Context(), func(folder string) *exec.Cmd {
-				return exec.Command(filepath.Join(folder, "kubectl"), words...)
+			return f.withKubectl(cmd.Context(), func(_ cluster.Cluster, _, folder string) (*exec.Cmd, error) {
+				return exec.Command(filepath.Join(folder, "kubectl"), words...), nil
 			})
 		},
 	}
@@ -45,9 +50,12 @@ func (f *front) shell() *cobra.Command {
 			if program == "" {
 				program = "/bin/sh"
 			}
-			return f.withKubectl(cmd.Context(), func(string) *exec.Cmd {
+			return f.withKubectl(cmd.Context(), func(c cluster.Cluster, dir, _ string) (*exec.Cmd, error) {
+				if err := f.kubectlOfShell(c, dir); err != nil {
+					return nil, err
+				}
 				fmt.Fprintln(f.stderr, "This shell has kubectl, for this cluster alone. Run exit to leave it.")
-				return exec.Command(program)
+				return exec.Command(program), nil
 			})
 		},
 	}
@@ -55,15 +63,38 @@ func (f *front) shell() *cobra.Command {
 	return cmd
 }
 
-// withKubectl runs a program that has kubectl in PATH and the cluster in
-// KUBECONFIG. No other command waits for it.
-func (f *front) withKubectl(ctx context.Context, program func(folder string) *exec.Cmd) error {
+// kubectlOfShell puts a kubectl into a folder that is this program's, where the
+// cluster may hold pods that wait for a watcher's next check.
+func (f *front) kubectlOfShell(c cluster.Cluster, dir string) error {
+	owned, ours := c.(cluster.Owned)
+	if !ours || f.quick(c) || runtime.GOOS == "windows" {
+		return nil
+	}
+	program, err := os.Executable()
+	if err != nil {
+		return fmt.Errorf("finding this program: %w", err)
+	}
+	script := "#!/bin/sh\nexec " + shellescape.QuoteCommand([]string{program, "kubectl", "--cluster", c.Provider(), "--name", owned.Name()}) + ` -- "$@"` + "\n"
+	if err := os.WriteFile(filepath.Join(dir, "kubectl"), []byte(script), 0o755); err != nil {
+		return next.Errorf("free some disk space", "writing a script: %w", err)
+	}
+	return nil
+}
+
+// quick reports whether pods of a cluster start in a moment.
+func (f *front) quick(c cluster.Cluster) bool {
+	return slices.ContainsFunc(f.clusters(), func(p cluster.Provider) bool { return p.Name() == c.Provider() && p.Quick() })
+}
+
+// withKubectl runs a program that has kubectl in PATH, in dir or else in folder,
+// and the cluster in KUBECONFIG. No other command waits for it.
+func (f *front) withKubectl(ctx context.Context, program func(c cluster.Cluster, dir, folder string) (*exec.Cmd, error)) error {
 	dir, err := os.MkdirTemp("", "rolecall-kubectl-")
 	if err != nil {
 		return next.Errorf("free some disk space", "making a folder for a kubeconfig: %w", err)
 	}
 	defer os.RemoveAll(dir)
-	kubeconfig, err := f.reach(ctx, dir)
+	c, kubeconfig, err := f.reach(ctx, dir)
 	if err != nil {
 		return err
 	}
@@ -71,9 +102,12 @@ func (f *front) withKubectl(ctx context.Context, program func(folder string) *ex
 	if err != nil {
 		return err
 	}
-	cmd := program(folder)
+	cmd, err := program(c, dir, folder)
+	if err != nil {
+		return err
+	}
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = f.stdin, f.stdout, f.stderr
-	cmd.Env = append(withoutMake(os.Environ()), "KUBECONFIG="+kubeconfig, "PATH="+folder+string(os.PathListSeparator)+os.Getenv("PATH"))
+	cmd.Env = append(withoutMake(os.Environ()), "KUBECONFIG="+kubeconfig, "PATH="+dir+string(os.PathListSeparator)+folder+string(os.PathListSeparator)+os.Getenv("PATH"))
 	err = cmd.Run() // a terminal's Ctrl-C reaches it without us
 	var ended *exec.ExitError
 	if errors.As(err, &ended) {
@@ -97,20 +131,36 @@ func withoutMake(environment []string) []string {
 	})
 }
 
-// reach returns the path of a kubeconfig that knows the cluster and no other.
-// A cluster of ours that is not running is brought up.
-func (f *front) reach(ctx context.Context, dir string) (kubeconfig string, err error) {
-	c, err := cluster.Choose(ctx, f.clusters(), f.want, f.display.Say)
-	if err != nil {
-		return "", err
+// reach returns the cluster and the path of a kubeconfig that knows it and no
+// other. A cluster of ours that is not running is brought up.
+func (f *front) reach(ctx context.Context, dir string) (c cluster.Cluster, kubeconfig string, err error) {
+	if c, err = cluster.Choose(ctx, f.clusters(), f.want, f.display.Say); err != nil {
+		return nil, "", err
 	}
 	owned, ours := c.(cluster.Owned)
 	if !ours {
-		file := filepath.Join(dir, "kubeconfig")
-		return file, c.WriteKubeconfig(ctx, file)
+		kubeconfig = filepath.Join(dir, "kubeconfig")
+		return c, kubeconfig, c.WriteKubeconfig(ctx, kubeconfig)
 	}
-	if owned.Running(ctx) {
-		return owned.Kubeconfig(), nil
+	if !owned.Running(ctx) {
+		return c, owned.Kubeconfig(), f.alone(ctx, owned, owned.Up)
 	}
-	return owned.Kubeconfig(), f.alone(ctx, owned, owned.Up)
+	if !f.quick(c) {
+		_ = dismissAhead(ctx, owned.Kubeconfig()) // where the cluster is away, kubectl says so
+	}
+	return c, owned.Kubeconfig(), nil
+}
+
+// dismissAhead deletes pods that wait for a watcher's next check: the learner
+// looks at the cluster now, and did not make them.
+func dismissAhead(ctx context.Context, kubeconfig string) error {
+	config, err := clientcmd.BuildConfigFromFlags("", kubeconfig)
+	if err != nil {
+		return fmt.Errorf("reading the cluster's kubeconfig: %w", err)
+	}
+	client, err := kubernetes.NewForConfig(config)
+	if err != nil {
+		return fmt.Errorf("connecting to the cluster: %w", err)
+	}
+	return check.DismissAhead(ctx, client)
 }

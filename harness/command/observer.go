@@ -36,7 +36,7 @@ func (o *observer) CheckBegins(c harness.Check) {
 func (o *observer) CheckEnds(c harness.CheckResult) {
 	switch {
 	case !o.silent():
-		o.shows.CheckEnds(o.worded(c))
+		o.shows.CheckEnds(wordedCheck(o.cmd, c))
 	case o.shows != nil:
 		o.shows.Stop()
 	}
@@ -49,16 +49,18 @@ func (o *observer) LabEnds(lab harness.LabResult) {
 	}
 	checks := make([]harness.CheckResult, len(lab.Checks))
 	for i, c := range lab.Checks {
-		checks[i] = o.worded(c)
+		checks[i] = wordedCheck(o.cmd, c)
 	}
 	lab.Checks = checks
 	o.shows.LabEnds(lab)
 }
 
-func (o *observer) worded(c harness.CheckResult) harness.CheckResult {
-	c.Hint = withVariables(o.cmd, c.Hint)
+// wordedCheck is a check's result with its advice as the user of a command must
+// type it.
+func wordedCheck(cmd *cobra.Command, c harness.CheckResult) harness.CheckResult {
+	c.Hint = withVariables(cmd, c.Hint)
 	if c.Next != "" {
-		c.Next = worded(o.cmd, c.Next)
+		c.Next = worded(cmd, c.Next)
 	}
 	return c
 }

@@ -145,9 +145,9 @@ func (f *front) root() *cobra.Command {
 		}
 		help(cmd, words)
 	})
-	root.AddCommand(f.lab(), f.part(), f.demo(), f.solution(), f.restart(), f.labs(), f.task())
+	root.AddCommand(f.lab(), f.watch(), f.part(), f.demo(), f.solution(), f.restart(), f.labs(), f.task())
 	root.AddCommand(f.grade(), f.gradeAll(), f.verifyEvidence(), f.bundle())
-	root.AddCommand(f.up(), f.down(), f.status(), f.reset(), f.kubectl(), f.shell(), f.doctor(), f.logs(), f.clean(), f.version())
+	root.AddCommand(f.up(), f.down(), f.status(), f.reset(), f.kubectl(), f.shell(), f.doctor(), f.logs(), f.clean(), f.version(), f.guardian())
 	return root
 }
 
@@ -165,12 +165,12 @@ func (f *front) help() string {
 
 Learn
   lab N            check lab N; the first time, get its starter
+  watch [N]        check a lab whenever you save one of its files
   %-15s  check all labs and the story that they tell together
   demo             the same with the reference solutions
-  task N           read the task of lab N here
+  task N, labs     read the task of lab N here; list the labs
   solution N       show the reference solution of lab N, after asking
   restart N        start lab N over; what you wrote is kept beside it
-  labs             list the labs
 Teach
   grade            grade one submission on a cluster of its own
   grade-all        grade every submission and write a gradebook
@@ -279,9 +279,17 @@ func (f *front) conclude(ctx context.Context, cmd *cobra.Command, err error) int
 		fmt.Fprintf(f.stderr, "Interrupted. Run %s again.\n", typed(cmd))
 		return 2
 	}
-	fmt.Fprintln(f.stderr, "rolecall:", spoken(cmd, strings.TrimSuffix(err.Error(), "\n"+status.Error())))
-	if advice := next.Of(err); advice != "" {
-		fmt.Fprintln(f.stderr, "next:", worded(cmd, advice))
-	}
+	fmt.Fprintln(f.stderr, "rolecall: "+explained(cmd, err))
 	return int(status)
+}
+
+// explained is an error for the user of a command, with what to do about it.
+func explained(cmd *cobra.Command, err error) string {
+	var status exit
+	errors.As(err, &status)
+	text := spoken(cmd, strings.TrimSuffix(err.Error(), "\n"+status.Error()))
+	if advice := next.Of(err); advice != "" {
+		text += "\nnext: " + worded(cmd, advice)
+	}
+	return text
 }

@@ -121,8 +121,7 @@ func (f *front) restart() *cobra.Command {
 			if started, err := f.start(cmd, lab, submission); started || err != nil {
 				return err
 			}
-			folder, kept := filepath.Join(submission, lab.Folder()), unused(filepath.Join(submission, "kept-"+lab.Folder()))
-			sure, err := f.ask(cmd.Context(), fmt.Sprintf("Start lab %d over? What you wrote moves to %s.", lab.Number, kept))
+			sure, err := f.ask(cmd.Context(), f.askRestart(lab, submission))
 			if err != nil {
 				return err
 			}
@@ -130,10 +129,7 @@ func (f *front) restart() *cobra.Command {
 				fmt.Fprintln(f.stdout, "Nothing was changed.")
 				return nil
 			}
-			if err := os.Rename(folder, kept); err != nil {
-				return fmt.Errorf("keeping what you wrote: %w", err)
-			}
-			files, err := f.course.Starter(lab, submission)
+			kept, files, err := f.startOver(lab, submission)
 			if err != nil {
 				return err
 			}
@@ -146,6 +142,26 @@ func (f *front) restart() *cobra.Command {
 	f.yesFlag(cmd)
 	f.clusterFlags(cmd) // for the command that it names
 	return cmd
+}
+
+// askRestart asks whether to start a lab over.
+func (f *front) askRestart(lab harness.Lab, submission string) string {
+	return fmt.Sprintf("Start lab %d over? What you wrote moves to %s.", lab.Number, keeps(lab, submission))
+}
+
+// startOver puts a lab's starter back. It returns where what was there is kept.
+func (f *front) startOver(lab harness.Lab, submission string) (kept string, files []string, err error) {
+	kept = keeps(lab, submission)
+	if err := os.Rename(filepath.Join(submission, lab.Folder()), kept); err != nil {
+		return "", nil, fmt.Errorf("keeping what you wrote: %w", err)
+	}
+	files, err = f.course.Starter(lab, submission)
+	return kept, files, err
+}
+
+// keeps is where what a learner wrote is kept when the lab starts over.
+func keeps(lab harness.Lab, submission string) string {
+	return unused(filepath.Join(submission, "kept-"+lab.Folder()))
 }
 
 // unused is a path under which nothing is yet: the one wished for, or that with

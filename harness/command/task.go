@@ -52,11 +52,16 @@ func (f *front) taskNamed(word string) (harness.Lab, error) {
 	return f.course.Named(word)
 }
 
-// printMarkdown prints a text whose Markdown is plain enough to be read as it is:
-// with its code indented, and on a terminal with emphasis and links of the
-// terminal's own (OSC 8).
+// printMarkdown prints a text in Markdown.
 func (f *front) printMarkdown(text string) error {
-	terminal := isTerminal(f.stdout)
+	_, err := io.WriteString(f.stdout, markdown(text, isTerminal(f.stdout)))
+	return err
+}
+
+// markdown is a text whose Markdown is plain enough to be read as it is: with
+// its code indented, and on a terminal with emphasis and links of the terminal's
+// own (OSC 8).
+func markdown(text string, terminal bool) string {
 	code := false
 	var shown strings.Builder
 	for line := range strings.Lines(text) {
@@ -77,8 +82,7 @@ func (f *front) printMarkdown(text string) error {
 		}
 		shown.WriteString(relative.ReplaceAllString(line, "$1"))
 	}
-	_, err := io.WriteString(f.stdout, shown.String())
-	return err
+	return shown.String()
 }
 
 // The parts of Markdown that are shown in another way.

@@ -1,7 +1,14 @@
 package e2e_test
 
 import (
+	"bufio"
 	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -38,12 +45,45 @@ func BenchmarkLab(b *testing.B) {
 					require.Equal(b, harness.Pass, result.Outcome, words(result.Labs[0]))
 				}
 			})
+			b.Run("save", func(b *testing.B) { bed.saves(b, dir) })
 			require.NoError(b, bed.inside(b.Context(), dir, func(_ context.Context, e *check.Env) error {
 				parts(b, e)
 				return nil
 			}))
 		})
 	}
+}
+
+// thinks is how long a learner takes at least between a verdict and the next
+// save.
+const thinks = 3 * time.Second
+
+// saves is how long it takes from a save to the whole verdict of a watcher.
+func (bed testbed) saves(b *testing.B, dir string) {
+	c := &command{Cmd: bed.rolecall(b, "watch", number(lab(b, measured)), "--submission", dir), said: &strings.Builder{}}
+	out, err := c.StdoutPipe()
+	require.NoError(b, err)
+	require.NoError(b, c.Start())
+	defer c.status()
+	defer func() { _ = c.Process.Signal(syscall.SIGINT) }()
+	c.lines = bufio.NewScanner(out)
+	const told = "Waiting for a change"
+	c.until(b, told)
+	program := filepath.Join(dir, lab(b, measured).Folder(), "call.sh")
+	text, err := os.ReadFile(program)
+	require.NoError(b, err)
+	var took []time.Duration
+	for b.Loop() {
+		b.StopTimer()
+		time.Sleep(thinks)
+		b.StartTimer()
+		began := time.Now()
+		require.NoError(b, os.WriteFile(program, fmt.Appendf(text, "# %d\n", len(took)), 0o755))
+		c.until(b, told)
+		took = append(took, time.Since(began))
+	}
+	slices.Sort(took)
+	b.ReportMetric(float64(took[len(took)/2].Milliseconds()), "ms(median)")
 }
 
 // parts are what a lab's time goes into.

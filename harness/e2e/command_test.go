@@ -45,7 +45,7 @@ func (b testbed) start(t *testing.T, args ...string) *command {
 }
 
 // until reads lines up to the first one with a text.
-func (c *command) until(t *testing.T, text string) {
+func (c *command) until(t testing.TB, text string) {
 	t.Helper()
 	for c.lines.Scan() {
 		if strings.Contains(c.lines.Text(), text) {

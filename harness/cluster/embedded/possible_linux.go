@@ -64,8 +64,5 @@ func namespaces() error {
 	return nil
 }
 
-// apart keeps a terminal's signals from the machine.
-func apart() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setsid: true} }
-
 // forgets asks the machine to forget what its objects were.
 const forgets = syscall.SIGUSR1

@@ -13,6 +13,4 @@ func Possible() (weaker string, err error) {
 	return "", next.Errorf("use CLUSTER=kind", "starting the embedded cluster: it needs Linux, since elsewhere a pod cannot be a process of its own")
 }
 
-func apart() *syscall.SysProcAttr { return nil }
-
 const forgets = syscall.SIGTERM // there is no machine to ask

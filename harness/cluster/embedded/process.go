@@ -21,6 +21,7 @@ import (
 
 	"rolecall/harness/cluster/internal/labimage"
 	"rolecall/harness/next"
+	"rolecall/harness/process"
 	"rolecall/manifests"
 )
 
@@ -66,7 +67,7 @@ func (c *Cluster) launch(ctx context.Context, p programs, image string) error {
 	cmd := exec.Command(p.machine, "serve", "-dir", c.Folder(), "-audit-policy", policy, "-image", labimage.Ref+"="+image, "-sandbox", p.agent)
 	cmd.Stderr, cmd.ExtraFiles = log, []*os.File{tell}
 	cmd.Dir = c.Folder()
-	cmd.SysProcAttr = apart()
+	process.Apart(cmd)
 	hold, err := cmd.StdinPipe()
 	if err == nil {
 		err = cmd.Start()

@@ -1,0 +1,77 @@
+// Package watch shows one lab at a time and checks it whenever its files
+// change, in a terminal or in plain lines.
+package watch
+
+import (
+	"context"
+	"path/filepath"
+
+	"rolecall/harness"
+)
+
+// Labs is what a learner watches, and what can be done about it. Its functions
+// are called one at a time, but for Check, during which the others may be called.
+type Labs struct {
+	Submission string
+	Labs       []harness.Lab // in order; one without a number is about all before it
+	First      int           // the index of the one to begin with
+
+	// Check checks a lab. Its observer may be nil. It returns no result after
+	// an error, which says why nothing was judged.
+	Check func(context.Context, harness.Lab, harness.Observer) (*harness.Result, error)
+	// Ready is called when a verdict was told, to make the next one quick.
+	Ready func(context.Context)
+	// Explain words an error for the learner.
+	Explain func(error) string
+	Actions []Action
+}
+
+// Action is what a key does to the lab that is shown.
+type Action struct {
+	Key, Name string
+	Question  func(harness.Lab) string          // asked before; nil, or "" where it does nothing
+	Do        func(harness.Lab) (string, error) // returns a text to show
+}
+
+// watched are the folders whose files are watched, for a person.
+func (l Labs) watched(lab harness.Lab) string {
+	if lab.Number == 0 {
+		return l.Submission
+	}
+	return filepath.Join(l.Submission, lab.Folder())
+}
+
+// Verdict is what a check of a lab led to: one of its fields is set.
+type Verdict struct {
+	Result *harness.Result
+	Err    error
+}
+
+// Watch checks a lab now and whenever its files have changed, and tells when it
+// begins and how it went, until ctx is over. What changed while it was checked is
+// checked again and not told of.
+func (l Labs) Watch(ctx context.Context, lab harness.Lab, observer harness.Observer, begins func(), tell func(Verdict)) {
+	watched := files{l.Submission, []harness.Lab{lab}}
+	if lab.Number == 0 {
+		watched.labs = l.Labs
+	}
+	var before state
+	for {
+		now, err := watched.saved(ctx, before)
+		if err != nil {
+			return
+		}
+		begins()
+		result, err := l.Check(ctx, lab, observer)
+		if ctx.Err() != nil {
+			return
+		}
+		if watched.state().digest != now.digest {
+			before = state{}
+			continue
+		}
+		before = now
+		tell(Verdict{result, err})
+		l.Ready(ctx)
+	}
+}
