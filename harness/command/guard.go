@@ -26,6 +26,9 @@ const done = "done"
 // cleansUp bounds what a guard does.
 const cleansUp = time.Minute
 
+// ready is what a guard says once it knows how the terminal was set.
+const ready = "ready"
+
 // guard starts a process that outlives this one if this one is killed, and then
 // puts the terminal back and deletes what was made ready in the cluster. stop
 // ends it.
@@ -42,11 +45,18 @@ func (w *watched) guard() (stop func(), err error) {
 	process.Apart(cmd)
 	cmd.Env = append(os.Environ(), "ROLECALL_HOME="+w.home)
 	if terminal, ok := w.stdin.(*os.File); ok && term.IsTerminal(int(terminal.Fd())) {
-		cmd.Stdout = terminal // of a terminal, it can be written to
+		cmd.Stderr = terminal // which can be written to as well
+	}
+	said, err := cmd.StdoutPipe()
+	if err != nil {
+		return nil, fmt.Errorf("starting a guard: %w", err)
 	}
 	tell, err := cmd.StdinPipe()
 	if err == nil {
 		err = cmd.Start()
+	}
+	if err == nil {
+		_, err = io.ReadFull(said, make([]byte, len(ready)))
 	}
 	if err != nil {
 		return nil, fmt.Errorf("starting a guard: %w", err)
@@ -68,6 +78,7 @@ func (f *front) guardian() *cobra.Command {
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			signal.Ignore(os.Interrupt)
 			restore := f.remember()
+			fmt.Fprint(f.stdout, ready)
 			said, err := io.ReadAll(f.stdin) // until the watcher ends
 			if err == nil && string(said) == done {
 				return nil
@@ -102,7 +113,7 @@ const leavesScreen = "\x1b[?1049l\x1b[?25h\x1b[?2004l\x1b[?1000l\x1b[?1002l\x1b[
 // remember notes how the terminal is set, and returns what sets it like that
 // again. It does nothing where there is none.
 func (f *front) remember() (restore func()) {
-	terminal, ok := f.stdout.(*os.File)
+	terminal, ok := f.stderr.(*os.File)
 	if !ok {
 		return func() {}
 	}

@@ -38,15 +38,18 @@ func (f *front) watch() *cobra.Command {
 				return err
 			}
 			w := &watched{front: f, cmd: cmd, submission: submission}
-			if err := w.hold(ctx); err != nil {
+			if err := w.choose(ctx); err != nil {
 				return err
 			}
-			defer w.let(context.WithoutCancel(ctx))
 			stop, err := w.guard()
 			if err != nil {
 				return err
 			}
 			defer stop()
+			defer w.let(context.WithoutCancel(ctx))
+			if err := w.hold(ctx); err != nil {
+				return err
+			}
 			return w.watch(ctx, first)
 		},
 	}
@@ -103,12 +106,20 @@ func (w *watched) watch(ctx context.Context, first int) error {
 	return nil
 }
 
-// hold finds the cluster and connects to it, if that is not done.
+// choose finds the cluster, and stays with that choice.
+func (w *watched) choose(ctx context.Context) (err error) {
+	if w.cluster, err = cluster.Choose(ctx, w.clusters(), w.want, w.display.Say); err == nil {
+		w.want.Provider = w.cluster.Provider()
+	}
+	return err
+}
+
+// hold connects to the cluster, if that is not done.
 func (w *watched) hold(ctx context.Context) (err error) {
 	if w.session != nil {
 		return nil
 	}
-	if w.cluster, err = cluster.Choose(ctx, w.clusters(), w.want, w.display.Say); err != nil {
+	if err := w.choose(ctx); err != nil {
 		return err
 	}
 	w.session, err = harness.Open(ctx, w.course, w.cluster, harness.Options{Home: w.home, Say: w.display.Say})

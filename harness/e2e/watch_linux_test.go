@@ -3,9 +3,11 @@ package e2e_test
 import (
 	"context"
 	"flag"
+	"fmt"
 	"io"
 	"math/rand/v2"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -39,7 +41,8 @@ func TestWatchEnds(t *testing.T) {
 		require.NoError(t, err)
 		before, err := term.GetState(int(tty.Fd()))
 		require.NoError(t, err)
-		c := b.rolecall(t, "watch", number(lab(t, measured)), "--submission", dir)
+		words := b.rolecall(t, "watch", number(lab(t, measured)), "--submission", dir).Args
+		c := exec.Command("sh", append([]string{"-c", `trap : INT; "$@"; sleep 1000`, "sh"}, words...)...) // as a shell: its end would take the terminal away
 		c.Stdin, c.Stdout, c.Stderr = tty, tty, tty
 		c.Env = append(os.Environ(), "TMPDIR="+temp, "TERM=xterm-256color", "NO_COLOR=")
 		c.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
@@ -56,9 +59,8 @@ func TestWatchEnds(t *testing.T) {
 			_, err := terminal.WriteString("\x03")
 			require.NoError(t, err)
 		} else {
-			require.NoError(t, c.Process.Kill())
+			require.NoError(t, child(t, c.Process.Pid).Kill())
 		}
-		_ = c.Wait()
 		b.leftAlone(t, i)
 		assert.Eventually(t, func() bool {
 			after, err := term.GetState(int(tty.Fd()))
@@ -67,6 +69,8 @@ func TestWatchEnds(t *testing.T) {
 		left, err := os.ReadDir(temp)
 		require.NoError(t, err)
 		assert.Empty(t, left, "round %d: in the folder for temporary files", i)
+		require.NoError(t, syscall.Kill(-c.Process.Pid, syscall.SIGKILL))
+		_ = c.Wait()
 		tty.Close()
 		said := <-shown
 		terminal.Close()
@@ -75,6 +79,23 @@ func TestWatchEnds(t *testing.T) {
 			assert.Greater(t, strings.LastIndex(said, "\x1b[?25h"), strings.LastIndex(said, "\x1b[?25l"), "round %d: the cursor", i)
 		}
 	}
+}
+
+// child is the first process that a process started.
+func child(t *testing.T, pid int) *os.Process {
+	t.Helper()
+	var first int
+	require.Eventually(t, func() bool {
+		children, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/children", pid, pid))
+		if err != nil {
+			return false
+		}
+		_, err = fmt.Sscan(string(children), &first)
+		return err == nil
+	}, 5*time.Second, 10*time.Millisecond, "a child of process %d", pid)
+	process, err := os.FindProcess(first)
+	require.NoError(t, err)
+	return process
 }
 
 // leftAlone holds a cluster to hold nothing of a run, a moment after a watcher's
