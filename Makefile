@@ -8,10 +8,10 @@ CONTEXT     ?=#           with CLUSTER=existing: the context to work in
 SUBMISSION  ?=#           the learner's directory, instead of work
 LABS        ?=#           which labs: 1-3,5, the name of a part, or all
 N           ?=#           watch: the lab to begin with
-RESULTS     ?=#           a directory for results.json and junit.xml
+RESULTS     ?=#           a directory for results.json and junit.xml; make report reads it
 YES         ?=#           1 answers yes to questions
 ARGS        ?=#           for make kubectl, such as ARGS="get pods"
-OUT         ?=#           the directory for logs, for results, evidence and gradebook, or for a bundle
+OUT         ?=#           the directory for logs, for results, evidence and gradebook, or for a bundle; the file of make report
 FORMATS     ?=#           grading: some of junit,gradescope,classroom50,prairielearn,markdown,annotations; of a class also moodle,canvas
 SUBMISSIONS ?=#           grade-all: the directory that holds them
 ROSTER      ?=#           grade-all: a CSV file of the students and their ids
@@ -43,7 +43,7 @@ numbers    := $(foreach folder,$(filter lab-%,$(folders)),$(word 2,$(subst -, ,$
 labs       := $(sort $(numbers:%=lab-%) $(filter lab-%,$(MAKECMDGOALS)))
 solutions  := $(sort $(numbers:%=solution-%) $(filter solution-%,$(MAKECMDGOALS)))
 restarts   := $(sort $(numbers:%=restart-%) $(filter restart-%,$(MAKECMDGOALS)))
-users      := help $(labs) $(solutions) $(restarts) $(course) watch demo grade grade-all verify-evidence bundle \
+users      := help $(labs) $(solutions) $(restarts) $(course) watch demo report grade grade-all verify-evidence bundle \
 	up down status reset kubectl shell logs doctor clean
 developers := unit test test-long test-kind test-all verify bench dist
 unknown    := $(filter-out $(users) $(developers) $(rolecall),$(MAKECMDGOALS))
@@ -71,6 +71,7 @@ files   = $(if $(strip $(SUBMISSION)),--submission "$(strip $(SUBMISSION))")
 chosen  = $(if $(strip $(LABS)),--labs "$(strip $(LABS))")
 results = $(if $(strip $(RESULTS)),--results "$(strip $(RESULTS))")
 yes     = $(if $(strip $(YES)),--yes)
+page    = $(if $(strip $(OUT)),--out "$(strip $(OUT))")
 key     = --out "$(strip $(OUT))" $(if $(strip $(KEY)),--key "$(strip $(KEY))")
 grading = $(owned) $(chosen) $(key) $(if $(strip $(FORMATS)),--formats "$(strip $(FORMATS))")
 class   = $(if $(strip $(ROSTER)),--roster "$(strip $(ROSTER))") $(if $(strip $(REGRADE)),--regrade "$(strip $(REGRADE))")
@@ -104,6 +105,9 @@ $(course): $(rolecall) ## check all labs and the story that they tell together
 
 demo: $(rolecall) ## all labs, with the reference solutions
 	$(do)exec $(rolecall) demo $(any) $(chosen) $(results)
+
+report: $(rolecall) ## write report.html (or OUT) on what was checked last, or on RESULTS
+	$(do)exec $(rolecall) report $(files) $(results) $(page)
 
 $(solutions): $(rolecall) ## show the reference solution of lab N, after asking
 	$(do)exec $(rolecall) solution $(@:solution-%=%) $(yes)

@@ -24,6 +24,7 @@ func (s *Session) lab(ctx context.Context, lab Lab) LabResult {
 	}
 	result := NewLabResult(lab, checks, 0)
 	result.Missing = lab.Number > 0 && !s.env.Submission.Has(lab.Folder())
+	result.Deeds = s.env.Deeds(ctx)
 	if err := s.end(ctx); err != nil {
 		result.Cleanup = err.Error()
 	}

@@ -62,6 +62,7 @@ type LabResult struct {
 	Points     int           `json:"points"`
 	MaxPoints  int           `json:"maxPoints"`
 	Checks     []CheckResult `json:"checks"`
+	Deeds      []check.Deed  `json:"deeds,omitempty"`   // what rolecall itself did to the cluster meanwhile
 	Cleanup    string        `json:"cleanup,omitempty"` // why what the lab created could not be deleted
 	DurationMs int64         `json:"durationMs"`
 }

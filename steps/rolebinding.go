@@ -133,6 +133,10 @@ func bindingAllowsView(ctx context.Context, e *check.Env) error {
 			return err
 		}
 	}
+	access := check.Access{Subject: who.User, Namespace: home, Limit: check.Grant{Role: "ClusterRole view", Rules: b.view}}
+	if access.Before, err = e.GrantsTo(ctx, who, home); err != nil {
+		return err
+	}
 	created, err := bind(ctx, e, b.objects)
 	if err != nil {
 		return err
@@ -155,6 +159,10 @@ func bindingAllowsView(ctx context.Context, e *check.Env) error {
 	if err != nil {
 		return err
 	}
+	if access.After, err = e.GrantsTo(ctx, who, home); err != nil {
+		return err
+	}
+	e.Saw(access.Evidence())
 	e.Saw(check.Evidence{Object: fmt.Sprintf("the authorizer allows %d of the %d permissions of view to %s in %s", all-len(missing), all, who.User, home)})
 	switch {
 	case len(missing) == 0:

@@ -40,15 +40,7 @@ func (g grant) String() string {
 // reaches reports whether one of the binding's subjects is that one, by name
 // or as one of its groups.
 func (g grant) reaches(who check.Subject) bool {
-	return slices.ContainsFunc(g.binding.Subjects, func(s rbacv1.Subject) bool {
-		switch s.Kind {
-		case rbacv1.ServiceAccountKind:
-			return check.ServiceAccount(cmp.Or(s.Namespace, g.binding.Namespace), s.Name).User == who.User
-		case rbacv1.UserKind:
-			return s.Name == who.User
-		}
-		return slices.Contains(who.Groups, s.Name)
-	})
+	return slices.ContainsFunc(g.binding.Subjects, func(s rbacv1.Subject) bool { return who.Is(s, g.binding.Namespace) })
 }
 
 // grants reads what the learner's objects give.

@@ -1,23 +1,12 @@
-// Package browser opens the gradebook's golden page in a real browser: a
-// Chromium that is installed, without a window. The page is one whose learners
-// attack it by their names and by what their programs print.
 package browser
 
 import (
-	"context"
 	"flag"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
-	"time"
 
-	"github.com/chromedp/cdproto/emulation"
-	"github.com/chromedp/cdproto/log"
-	"github.com/chromedp/cdproto/network"
-	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -25,64 +14,9 @@ import (
 
 var screenshot = flag.String("screenshot", "", "a `file` for a picture of the sorted page with a cell opened")
 
-// opened is the page in a browser, and all that it complained about.
-type opened struct {
-	context.Context
-	mu         sync.Mutex
-	complaints []string
-	requests   []string
-}
-
-func open(t *testing.T, scripts bool) *opened {
-	t.Helper()
-	page, err := filepath.Abs("../../harness/gradebook/testdata/gradebook.html")
-	require.NoError(t, err)
-	options := append(slices.Clone(chromedp.DefaultExecAllocatorOptions[:]), chromedp.WindowSize(1200, 900))
-	if os.Getuid() == 0 { // Chromium's own sandbox refuses root; the page is ours
-		options = append(options, chromedp.NoSandbox)
-	}
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-	t.Cleanup(cancel)
-	ctx, cancel = chromedp.NewExecAllocator(ctx, options...)
-	t.Cleanup(cancel)
-	o := &opened{}
-	ctx, cancel = chromedp.NewContext(ctx, chromedp.WithListener(o.hear))
-	t.Cleanup(cancel)
-	o.Context = ctx
-	require.NoError(t, chromedp.Do(ctx))
-	_, err = chromedp.Call(ctx, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: !scripts})
-	require.NoError(t, err)
-	_, err = chromedp.Call(ctx, network.Enable, network.EnableParams{})
-	require.NoError(t, err)
-	require.NoError(t, chromedp.Do(ctx, chromedp.Navigate("file://"+page)))
-	require.NoError(t, chromedp.Do(ctx, chromedp.WaitVisible(chromedp.CSS("#grades"))))
-	return o
-}
-
-func (o *opened) hear(event any) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	switch e := event.(type) {
-	case *runtime.EventExceptionThrown:
-		o.complaints = append(o.complaints, e.ExceptionDetails.Text)
-	case *runtime.EventConsoleAPICalled:
-		o.complaints = append(o.complaints, string(e.Type))
-	case *log.EventEntryAdded:
-		o.complaints = append(o.complaints, e.Entry.Text)
-	case *network.EventRequestWillBeSent:
-		if !strings.HasPrefix(e.Request.URL, "data:") {
-			o.requests = append(o.requests, e.Request.URL)
-		}
-	}
-}
-
-// ask evaluates an expression in the page.
-func ask[T any](t *testing.T, o *opened, expression string) T {
-	t.Helper()
-	answer, err := chromedp.Run(o, chromedp.Evaluate[T](expression))
-	require.NoError(t, err)
-	return answer
-}
+// gradebook is a page whose learners attack it by their names and by what their
+// programs print.
+const gradebook = "gradebook/testdata/gradebook.html"
 
 const column = `[...document.querySelectorAll("#grades tbody tr")].map(row => row.cells[%].textContent.trim())`
 
@@ -93,7 +27,7 @@ func cells(t *testing.T, o *opened, index string) []string {
 
 // TestFind shows the rows of a name or an outcome, and all without either.
 func TestFind(t *testing.T) {
-	o := open(t, true)
+	o := open(t, gradebook, true)
 	visible := `[...document.querySelectorAll("#grades tbody tr")].filter(row => row.checkVisibility()).map(row => row.cells[0].textContent)`
 	enter := func(field, text string) []string {
 		return ask[[]string](t, o, `{ const field = document.querySelector("#find `+field+`"); field.value = "`+text+`"; field.dispatchEvent(new Event(field.type === "search" ? "input" : "change")); } `+visible)
@@ -108,7 +42,7 @@ func TestFind(t *testing.T) {
 }
 
 func TestSortAndOpen(t *testing.T) {
-	o := open(t, true)
+	o := open(t, gradebook, true)
 	names, points := cells(t, o, "0"), cells(t, o, "2")
 	click := func(head string) {
 		t.Helper()
@@ -140,16 +74,11 @@ func TestSortAndOpen(t *testing.T) {
 	}
 
 	assert.Equal(t, "Gradebook", ask[string](t, o, "document.title"), "no text of a learner's ran")
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	assert.Empty(t, o.complaints, "the console is silent")
-	for _, url := range o.requests {
-		assert.True(t, strings.HasPrefix(url, "file://") && strings.Contains(url, "gradebook.html"), url)
-	}
+	o.isSilent(t)
 }
 
 func TestReadableWithoutScripts(t *testing.T) {
-	o := open(t, false)
+	o := open(t, gradebook, false)
 	require.NoError(t, chromedp.Do(o, chromedp.Click(chromedp.CSS(`[id="s2"] details summary`)), chromedp.WaitVisible(chromedp.CSS(`[id="s2-pod.manifest"]`))))
 	assert.Zero(t, ask[int](t, o, `document.querySelectorAll("thead button").length`), "no button that does nothing")
 }

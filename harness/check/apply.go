@@ -66,7 +66,11 @@ func (e *Env) create(ctx context.Context, object *unstructured.Unstructured, dry
 		return nil, err
 	}
 	options := metav1.CreateOptions{FieldValidation: metav1.FieldValidationStrict, DryRun: dryRun}
-	return e.resource(mapping, object.GetNamespace()).Create(ctx, object, options)
+	created, err := e.resource(mapping, object.GetNamespace()).Create(ctx, object, options)
+	if err == nil && len(dryRun) == 0 {
+		e.note(&e.given, mapping.Resource.Resource, created)
+	}
+	return created, err
 }
 
 // refused tells whose an error of create is: a *Refusal where the object is to

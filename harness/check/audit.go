@@ -17,6 +17,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/uuid"
 	auditv1 "k8s.io/apiserver/pkg/apis/audit/v1"
 	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
 
 	"rolecall/harness/next"
 )
@@ -32,11 +33,13 @@ const (
 type Audit struct {
 	client kubernetes.Interface
 	own    string // our user name at the API server
+	agent  string // our program's name there
 
 	mu       sync.Mutex
 	requests Requests              // answered since the mark
 	size     int                   // of requests, in bytes
 	flooded  bool                  // there were more since the mark than are kept
+	deeds    Requests              // of our own, since they were asked for
 	open     map[types.UID]Request // received and not yet answered
 	barriers map[string]bool       // the nonces sent; true once the log showed them
 	err      error
@@ -55,7 +58,7 @@ func Self(ctx context.Context, client kubernetes.Interface) (string, error) {
 // Follow reads the log until it ends or ctx is done. own is the name that
 // client's requests have in it.
 func Follow(ctx context.Context, log io.ReadCloser, client kubernetes.Interface, own string) *Audit {
-	a := &Audit{client: client, own: own, open: map[types.UID]Request{}, barriers: map[string]bool{}, changed: make(chan struct{})}
+	a := &Audit{client: client, own: own, agent: rest.DefaultKubernetesUserAgent(), open: map[types.UID]Request{}, barriers: map[string]bool{}, changed: make(chan struct{})}
 	context.AfterFunc(ctx, func() { log.Close() })
 	go a.read(log)
 	return a
@@ -96,6 +99,9 @@ func (a *Audit) add(event auditv1.Event) {
 		return
 	}
 	delete(a.open, event.AuditID)
+	if a.isDeed(event, r) && len(a.deeds) < maxDeeds {
+		a.deeds = append(a.deeds, r)
+	}
 	if a.flooded = a.flooded || a.size+r.size() > maxRecord; !a.flooded {
 		a.requests, a.size = append(a.requests, r), a.size+r.size()
 	}
@@ -123,7 +129,7 @@ func (a *Audit) barrierOf(event auditv1.Event) string {
 
 // Mark makes Since begin here: what was answered before is forgotten.
 func (a *Audit) Mark(ctx context.Context) error {
-	if err := a.barrier(ctx); err != nil {
+	if err := a.barrier(ctx, true); err != nil {
 		return err
 	}
 	a.mu.Lock()
@@ -135,7 +141,7 @@ func (a *Audit) Mark(ctx context.Context) error {
 // Since returns what the API server answered since the mark, in the log's
 // order. A *Failure says that a program made that impossible.
 func (a *Audit) Since(ctx context.Context) (Requests, error) {
-	if err := a.barrier(ctx); err != nil {
+	if err := a.barrier(ctx, true); err != nil {
 		return nil, err
 	}
 	a.mu.Lock()
@@ -151,8 +157,9 @@ func (a *Audit) Since(ctx context.Context) (Requests, error) {
 }
 
 // barrier sends a request that nobody else could send and waits until the log
-// shows it, and shows the end of every request that had begun before it.
-func (a *Audit) barrier(ctx context.Context) error {
+// shows it. With underWay it waits for the end of every request, too, that had
+// begun before it.
+func (a *Audit) barrier(ctx context.Context, underWay bool) error {
 	bounded, cancel := context.WithTimeout(ctx, catchesUp)
 	defer cancel()
 	nonce := string(uuid.NewUUID())
@@ -167,7 +174,9 @@ func (a *Audit) barrier(ctx context.Context) error {
 		if begun == nil && a.barriers[nonce] {
 			begun = map[types.UID]bool{}
 			for id := range a.open {
-				begun[id] = true
+				if underWay {
+					begun[id] = true
+				}
 			}
 		}
 		var waiting []string

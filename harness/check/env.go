@@ -39,6 +39,8 @@ type Env struct {
 	seen    []Evidence
 	started []beginnings             // what callers the last Setup started
 	ahead   map[beginnings][]*Caller // those that wait for the next Setup
+	given   map[target]bool          // objects of the learner's that were stored since Deeds
+	deleted map[target]bool          // objects that Sweep deleted since then
 	strange string                   // what happened first after which the cluster should serve no other submission
 }
 

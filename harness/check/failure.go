@@ -34,6 +34,7 @@ type Evidence struct {
 	Request *Request `json:"request,omitempty"` // as the API server saw it
 	Output  *Output  `json:"output,omitempty"`  // what a program left behind
 	Object  string   `json:"object,omitempty"`  // state of an object, in a sentence
+	Access  *Access  `json:"access,omitempty"`  // what an account could do before and after
 }
 
 // Output is the end of one run of a learner's program.

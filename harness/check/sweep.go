@@ -93,6 +93,7 @@ func (e *Env) sweep(ctx context.Context, kinds []*meta.RESTMapping, match metav1
 				return namespaced(kind) && !slices.Contains(e.Namespaces.Names(), o.GetNamespace()) || waiting[o.GetUID()]
 			})
 			for _, object := range list.Items {
+				e.note(&e.deleted, kind.Resource.Resource, &object)
 				if err := remove(ctx, e.resource(kind, object.GetNamespace()), object); err != nil {
 					return err
 				}

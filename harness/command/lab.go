@@ -163,6 +163,9 @@ func (f *front) check(cmd *cobra.Command, labs []harness.Lab, c checking) error 
 	if err != nil {
 		return err
 	}
+	if c.demo { // in a folder that is gone by now
+		result.Submission = "reference solutions"
+	}
 	if c.json {
 		err = f.printResult(result)
 	} else {

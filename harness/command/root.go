@@ -145,7 +145,7 @@ func (f *front) root() *cobra.Command {
 		}
 		help(cmd, words)
 	})
-	root.AddCommand(f.lab(), f.watch(), f.part(), f.demo(), f.solution(), f.restart(), f.labs(), f.task())
+	root.AddCommand(f.lab(), f.watch(), f.part(), f.demo(), f.solution(), f.restart(), f.labs(), f.task(), f.report())
 	root.AddCommand(f.grade(), f.gradeAll(), f.verifyEvidence(), f.bundle())
 	root.AddCommand(f.up(), f.down(), f.status(), f.reset(), f.kubectl(), f.shell(), f.doctor(), f.logs(), f.clean(), f.version(), f.guardian())
 	return root
@@ -168,9 +168,10 @@ Learn
   watch [N]        check a lab whenever you save one of its files
   %-15s  check all labs and the story that they tell together
   demo             the same with the reference solutions
-  task N, labs     read the task of lab N here; list the labs
+  task N           read the task of lab N here
   solution N       show the reference solution of lab N, after asking
   restart N        start lab N over; what you wrote is kept beside it
+  labs, report     list the labs; write a page on what was checked last
 Teach
   grade            grade one submission on a cluster of its own
   grade-all        grade every submission and write a gradebook

@@ -168,6 +168,11 @@ func (v *Verified) citations(dir string) error {
 	}
 	v.Pods = len(pods)
 	for _, lab := range v.Result.Labs {
+		for _, deed := range lab.Deeds {
+			if event, found := seen[deed.AuditID]; !found || !reflect.DeepEqual(event, deed.Request) {
+				return fmt.Errorf("comparing what rolecall did in %s with the audit events: the request %s is not among them as it is cited", lab.Heading(), check.Printable(deed.AuditID, 80))
+			}
+		}
 		for _, c := range lab.Checks {
 			for _, e := range c.Evidence {
 				if e.Request == nil {

@@ -2,6 +2,7 @@ package report
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"rolecall/harness"
@@ -26,10 +27,19 @@ const (
 // field is one thing said of a check, with its name.
 type field struct{ name, text string }
 
-// fields are what a person needs in order to go on from a check: of a failure
-// what was wanted and found, a hint and the evidence; of the rest why there is
-// no verdict. Their texts may hold anything.
-func fields(c harness.CheckResult) (all []field) {
+// fields are what a person needs in order to go on from a check, and the evidence
+// of one that was judged. Their texts may hold anything.
+func fields(c harness.CheckResult) []field {
+	all := told(c)
+	if c.Outcome == harness.Fail || c.Outcome == harness.Pass {
+		all = append(all, shown(c.Evidence)...)
+	}
+	return all
+}
+
+// told is what is said of a check beside its evidence: of a failure what was
+// wanted and found, and a hint; of the rest why there is no verdict.
+func told(c harness.CheckResult) (all []field) {
 	switch c.Outcome {
 	case harness.Fail:
 		all = []field{{"wanted", c.Want}, {"found", c.Got}, {"hint", c.Hint}}
@@ -41,14 +51,13 @@ func fields(c harness.CheckResult) (all []field) {
 	if c.Next != "" {
 		all = append(all, field{"next", c.Next})
 	}
-	if c.Outcome == harness.Fail || c.Outcome == harness.Pass {
-		all = append(all, shown(c.Evidence)...)
-	}
 	return all
 }
 
-// shown is the evidence beside a verdict, the first pieces of it.
+// shown is the evidence beside a verdict, the first pieces of it. Access has no
+// short form: the page shows it.
 func shown(all []check.Evidence) (fields []field) {
+	all = slices.DeleteFunc(slices.Clone(all), func(e check.Evidence) bool { return e.Access != nil })
 	for _, e := range all[:min(maxShown, len(all))] {
 		fields = append(fields, field{"evidence", evidence(e)})
 	}
