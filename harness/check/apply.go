@@ -68,7 +68,7 @@ func (e *Env) create(ctx context.Context, object *unstructured.Unstructured, dry
 	options := metav1.CreateOptions{FieldValidation: metav1.FieldValidationStrict, DryRun: dryRun}
 	created, err := e.resource(mapping, object.GetNamespace()).Create(ctx, object, options)
 	if err == nil && len(dryRun) == 0 {
-		e.note(&e.given, mapping.Resource.Resource, created)
+		e.note(&e.given, mapping.Resource.Resource, object) // by its name in the request
 	}
 	return created, err
 }

@@ -65,12 +65,15 @@ type checkView struct {
 	Name     string
 	Anchor   string
 	Points   string
-	Fields   []field
+	Told     []toldView
 	Seen     []string // but the requests and the access
 	Requests []refView
 	Matrices []refView
 	Open     bool // what a person needs in order to go on
 }
+
+// toldView is a field of what is said of a check.
+type toldView struct{ Name, Text string }
 
 // refView leads to another place of the page.
 type refView struct {
@@ -145,7 +148,7 @@ func labOf(lab harness.LabResult, id string) labView {
 		}
 		v.Desc = OneLine(c.Desc, 300)
 		for _, f := range told(c) {
-			v.Fields = append(v.Fields, field{f.name, check.Printable(f.text, maxField)})
+			v.Told = append(v.Told, toldView{f.name, check.Printable(f.text, maxField)})
 		}
 		for _, e := range first(c.Evidence, maxEvidence) {
 			switch {
