@@ -104,14 +104,11 @@ func matrixOf(a check.Access, id string) matrixView {
 	for _, s := range states {
 		parts[s] = &partView{State: s, Title: m.title(s)}
 	}
-	total := map[state]int{}
+	total := counts{of: map[state]int{}}
 	for _, on := range things {
-		row, counted := rowOf(a, on, verbs)
-		for s, n := range counted {
-			total[s] += n
-		}
-		if i := slices.IndexFunc(states, func(s state) bool { return counted[s] > 0 }); i >= 0 {
-			parts[states[i]].add(row)
+		row, worst := rowOf(a, on, verbs, &total)
+		if worst != never {
+			parts[worst].add(row)
 		}
 	}
 	for _, s := range states {
@@ -147,27 +144,32 @@ func (m matrixView) title(s state) string {
 	}[s]
 }
 
-// sum are the sentences over the matrix.
-func (m matrixView) sum(total map[state]int) []countView {
-	asked := countView{added, fmt.Sprintf("%d of the %d permissions of %s are new", total[added], total[added]+total[missing], m.Limit)}
-	lacks := countView{missing, plural(total[missing], "permission") + " missing"}
-	more := countView{beyond, plural(total[beyond], "permission") + " beyond it"}
-	switch {
-	case total[missing] == 0 && total[beyond] == 0:
-		asked.Text += ", and nothing beyond it is"
-		return []countView{asked}
-	case total[missing] == 0:
-		return []countView{more, asked}
-	case total[beyond] == 0:
-		return []countView{lacks, asked}
+// sum are the sentences over the matrix, the one that matters most first.
+func (m matrixView) sum(total counts) (sum []countView) {
+	if n := total.of[beyond]; n > 0 {
+		sum = append(sum, countView{beyond, plural(n, "permission") + " beyond " + m.Limit})
 	}
-	return []countView{more, lacks, asked}
+	switch n := total.of[missing]; {
+	case n > 0:
+		sum = append(sum, countView{missing, fmt.Sprintf("%d of the %d permissions of %s are missing", n, total.asked, m.Limit)})
+	case total.of[beyond] > 0:
+		sum = append(sum, countView{added, "All of " + m.Limit + " is allowed, too"})
+	default:
+		sum = append(sum, countView{added, fmt.Sprintf("All %d permissions of %s are allowed, and nothing beyond it", total.asked, m.Limit)})
+	}
+	return sum
 }
 
-// rowOf is the row of one thing, and how many of its cells are in each state.
-// Its commands are about this thing.
-func rowOf(a check.Access, on thing, verbs []string) (row rowView, counted map[state]int) {
-	rule, counted := on.rule(), map[state]int{}
+// counts are how many cells are in each state, and how many were asked for.
+type counts struct {
+	of    map[state]int
+	asked int
+}
+
+// rowOf is the row of one thing and the most telling state in it. Its commands
+// are about this thing.
+func rowOf(a check.Access, on thing, verbs []string, total *counts) (row rowView, worst state) {
+	rule, worst := on.rule(), never
 	before, after, asked := verbsIn(a.Before, rule), verbsIn(a.After, rule), a.Limit.Verbs(rule)
 	whole := verbsIn(a.After, thing{group: on.group, resource: on.resource, url: on.url}.rule())
 	row = rowView{Group: on.place(), Things: []string{on.String()}}
@@ -186,14 +188,19 @@ func rowOf(a check.Access, on thing, verbs []string) (row rowView, counted map[s
 		case want:
 			s = missing
 		}
-		counted[s]++
+		total.of[s]++
+		if want && s != never {
+			total.asked++
+		}
+		if slices.Index(states, s) < slices.Index(states, worst) {
+			worst = s
+		}
 		row.Cells = append(row.Cells, cellView{s, marks[s]})
 		if s == added || s == beyond || s == missing {
 			changed = append(changed, verb)
 			row.Asks = append(row.Asks, askView{on.canI(verb, a), map[bool]string{true: "yes", false: "no"}[is]})
 		}
 	}
-	delete(counted, never)
 	row.Asks = first(row.Asks, maxTold)
 	for _, g := range first(a.After, maxGrants) {
 		given := g.Verbs(rule)
@@ -204,7 +211,7 @@ func rowOf(a check.Access, on thing, verbs []string) (row rowView, counted map[s
 			row.Grants = append(row.Grants, grantView{strings.Join(gives, ", "), OneLine(g.Binding, 200), OneLine(g.Role, 200)})
 		}
 	}
-	return row, counted
+	return row, worst
 }
 
 // verbsIn are what grants allow on what a rule names.
