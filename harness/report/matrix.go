@@ -64,7 +64,7 @@ var says = map[state]string{beyond: "new, beyond", missing: "missing", added: "n
 // Says is the cell in words.
 func (c cellView) Says() string { return says[c.State] }
 
-// grantView is what gives some verbs.
+// grantView is what gives some verbs of a row, or all that are marked.
 type grantView struct{ Verbs, Binding, Role string }
 
 // askView is a command that says the same, and its answer.
@@ -207,9 +207,14 @@ func rowOf(a check.Access, on thing, verbs []string, total *counts) (row rowView
 		gives := slices.DeleteFunc(slices.Clone(verbs), func(verb string) bool {
 			return !has(given, verb) || len(changed) > 0 && !slices.Contains(changed, verb)
 		})
-		if len(gives) > 0 && len(row.Grants) < maxTold {
-			row.Grants = append(row.Grants, grantView{strings.Join(gives, ", "), OneLine(g.Binding, 200), OneLine(g.Role, 200)})
+		if len(gives) == 0 || len(row.Grants) == maxTold {
+			continue
 		}
+		part := strings.Join(gives, ", ")
+		if len(gives) == len(changed) {
+			part = "" // all that is marked
+		}
+		row.Grants = append(row.Grants, grantView{part, OneLine(g.Binding, 200), OneLine(g.Role, 200)})
 	}
 	return row, worst
 }

@@ -96,6 +96,7 @@ func TestMatrixTellsWhatGrantsACell(t *testing.T) {
 		}
 	}
 	assert.Equal(t, []grantView{{"get, list", "RoleBinding a", "ClusterRole view"}, {"get, create", "RoleBinding b", "Role own"}}, rows["pods"].Grants)
+	assert.Equal(t, []grantView{{"", "RoleBinding b", "Role own"}}, rows["pods/exec"].Grants)
 	assert.Equal(t, []askView{
 		{"kubectl auth can-i get pods --subresource exec --namespace default --as system:serviceaccount:default:default", "yes"},
 		{"kubectl auth can-i create pods --subresource exec --namespace default --as system:serviceaccount:default:default", "yes"},

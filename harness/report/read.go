@@ -2,6 +2,7 @@ package report
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -31,7 +32,13 @@ func Read(file string) (*harness.Result, error) {
 		return nil, fmt.Errorf("reading %s: it is larger than %d MiB, and no result is", file, maxResults>>20)
 	}
 	var r harness.Result
-	if err := json.Unmarshal(text, &r); err != nil {
+	var other *json.UnmarshalTypeError
+	switch err := json.Unmarshal(text, &r); {
+	case errors.As(err, &other) && other.Field == "":
+		return nil, fmt.Errorf("reading %s: it is not a results.json", file)
+	case errors.As(err, &other):
+		return nil, fmt.Errorf("reading %s: it is not a results.json: %s is a %s", file, other.Field, other.Value)
+	case err != nil:
 		return nil, fmt.Errorf("reading %s: it is not a results.json: %w", file, err)
 	}
 	switch {
