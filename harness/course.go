@@ -26,7 +26,7 @@ type Course struct {
 	Parts   []Part        // the first is the default; none means one part of all labs
 	Scene   cluster.Scene // what labs find in a cluster
 	Program check.Module  // for learners' Go programs
-	Files   fs.FS         // a folder a lab (Lab.Dir), with README.md, starter/ and solution/
+	Files   fs.FS         // a folder a lab (Course.Dir), with README.md, hints.md, starter/ and solution/
 	Path    string        // of Files in the repository, from its root
 
 	// Before returns an error where a lab cannot start: what must hold of the
@@ -108,6 +108,27 @@ func (c Course) Named(word string) (Lab, error) {
 		}
 	}
 	return Lab{}, fmt.Errorf("unknown lab %q: the course has labs %s", word, c.numbers(c.Labs))
+}
+
+// Way is the labs in the order in which they are taken: the story comes after
+// the last lab that it is about.
+func (c Course) Way() (way []Lab) {
+	for _, lab := range c.Labs {
+		way = append(way, lab)
+		if c.Story != nil && lab.Number == c.Default().Last {
+			way = append(way, *c.Story)
+		}
+	}
+	return way
+}
+
+// Word is what a command calls the lab: its folder in a submission, or the
+// course's name for the story.
+func (c Course) Word(lab Lab) string {
+	if lab.Number == 0 {
+		return c.Name
+	}
+	return lab.Folder()
 }
 
 // Default is the part that is meant where none is named.
@@ -245,5 +266,5 @@ func (c Course) Validate() error {
 		}
 		check(*c.Story, all)
 	}
-	return errors.Join(errs...)
+	return errors.Join(append(errs, c.complete(c.Way()))...)
 }

@@ -9,7 +9,7 @@ import (
 	"rolecall/steps"
 )
 
-//go:embed lab-*/README.md lab-*/starter lab-*/solution walkthrough/README.md
+//go:embed lab-*/README.md lab-*/hints.md lab-*/starter lab-*/solution walkthrough/README.md walkthrough/hints.md
 var files embed.FS
 
 // Course is the Kubernetes service-account walkthrough.

@@ -3,6 +3,7 @@ package steps_test
 import (
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -61,19 +62,82 @@ func TestCourseKeepsTheContract(t *testing.T) {
 	assert.Equal(t, contract, found)
 }
 
-func TestEveryCheckHasAHintInTheText(t *testing.T) {
+// TestTextsAreComplete: each says how to get a hint and, in three sentences, what
+// was shown, and leads on; each check has its hints.
+func TestTextsAreComplete(t *testing.T) {
 	course, folder := course()
 	for _, lab := range all(t, course) {
 		file := filepath.Join(folder, course.Dir(lab), "README.md")
 		text, err := os.ReadFile(file)
 		require.NoError(t, err)
-		for _, c := range lab.Checks {
-			assert.Contains(t, string(text), "`"+c.ID+"`", file)
-		}
+		assert.Contains(t, string(text), "```bash\nmake hint\n```", file)
+		means, err := course.Meaning(lab)
+		require.NoError(t, err)
+		assert.Len(t, regexp.MustCompile(`\.(\s|$)`).FindAllString(means, -1), 3, "%s: ## What it means has three sentences", file)
+		hints, err := course.Hints(lab)
+		require.NoError(t, err)
+		assert.Len(t, hints, len(lab.Checks), file)
 		lines := strings.Split(strings.TrimSpace(string(text)), "\n")
 		assert.Regexp(t, `^Next: \[.*\]\(.*\)$`, lines[len(lines)-1], file)
 		assert.NotContains(t, string(text), "<!-- real output", "%s lacks the output of a real run", file)
 	}
+}
+
+// TestHintsGiveNothingAway holds what the course itself says of a check, the idea
+// and the similar case, to lines that no solution has, but for those of the
+// starters and those that say nothing by themselves.
+func TestHintsGiveNothingAway(t *testing.T) {
+	course, _ := course()
+	solutions, starters := map[string]bool{}, map[string]bool{}
+	for _, lab := range course.Labs {
+		lines(t, course.Solution, lab, solutions)
+		lines(t, course.Starter, lab, starters)
+	}
+	for _, lab := range all(t, course) {
+		hints, err := course.Hints(lab)
+		require.NoError(t, err)
+		for id, hint := range hints {
+			text := hint.Idea + "\n" + hint.Similar
+			for line := range strings.Lines(text) {
+				line = plain(line)
+				assert.False(t, solutions[line] && !starters[line] && !trivial(line), "the hints on %s hold a line of a solution: %s", id, line)
+			}
+			for line := range solutions {
+				assert.False(t, !starters[line] && len(line) > 20 && strings.Contains(text, line), "the hints on %s hold a line of a solution: %s", id, line)
+			}
+		}
+	}
+	for line, says := range map[string]bool{
+		"name: view": true, `command: ["sleep", "infinity"]`: true, "- kind: ServiceAccount": true, "403) exit 3 ;;": true, "verb: list": true,
+		"spec:": false, "}": false, "esac": false, "answer=$(": false, "": false,
+	} {
+		assert.Equal(t, says, !trivial(line), line)
+	}
+}
+
+// lines adds the lines of some files of a lab's.
+func lines(t *testing.T, lay func(harness.Lab, string) ([]string, error), lab harness.Lab, all map[string]bool) {
+	t.Helper()
+	files, err := lay(lab, t.TempDir())
+	require.NoError(t, err)
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		require.NoError(t, err)
+		for line := range strings.Lines(string(text)) {
+			all[plain(line)] = true
+		}
+	}
+}
+
+// plain is a line without what does not matter to who copies it.
+func plain(line string) string {
+	return strings.Join(strings.Fields(strings.Trim(strings.TrimSpace(line), "`\\")), " ")
+}
+
+// trivial reports whether a line of a file says nothing of how a lab is solved:
+// a word, a bracket, or the key of what follows.
+func trivial(line string) bool {
+	return !strings.Contains(line, " ") && (len(line) <= 8 || strings.HasSuffix(line, ":") || strings.HasSuffix(line, "$("))
 }
 
 // TestStartersAreWhatIsAskedFor holds starters and solutions to the files that

@@ -165,6 +165,7 @@ func (g *gate) fails(t *testing.T, c corpus.Case) bool {
 			continue
 		}
 		told[provider] = corpus.MessageOf(failed[0])
+		assert.NotEmpty(t, told[provider].Hint, "on %s, %s ends without a hint", provider, c.File)
 		if !*update {
 			assert.Equal(t, c.MessageOn(provider), told[provider], "on %s, what the learner is told is not what %s says; run with -update and read the diff", provider, c.File)
 		}
