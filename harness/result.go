@@ -46,6 +46,7 @@ type CheckResult struct {
 	Want       string           `json:"want"`
 	Got        string           `json:"got"`
 	Hint       string           `json:"hint"`
+	Slip       bool             `json:"slip,omitempty"` // the file itself is wrong: missing, unreadable, still the starter
 	Evidence   []check.Evidence `json:"evidence"`
 	Error      string           `json:"error,omitempty"` // why we could not check, or why it was skipped
 	Next       string           `json:"next,omitempty"`  // what to do about an error of ours
@@ -54,17 +55,20 @@ type CheckResult struct {
 
 // LabResult is how one lab went.
 type LabResult struct {
-	Slug       string        `json:"slug"`
-	Number     int           `json:"lab"`
-	Title      string        `json:"title"`
-	Missing    bool          `json:"missing,omitempty"` // the submission has no folder lab-N
-	Outcome    Outcome       `json:"outcome"`
-	Points     int           `json:"points"`
-	MaxPoints  int           `json:"maxPoints"`
-	Checks     []CheckResult `json:"checks"`
-	Deeds      []check.Deed  `json:"deeds,omitempty"`   // what rolecall itself did to the cluster meanwhile
-	Cleanup    string        `json:"cleanup,omitempty"` // why what the lab created could not be deleted
-	DurationMs int64         `json:"durationMs"`
+	Slug      string        `json:"slug"`
+	Number    int           `json:"lab"`
+	Title     string        `json:"title"`
+	Missing   bool          `json:"missing,omitempty"` // the submission has no folder lab-N
+	Outcome   Outcome       `json:"outcome"`
+	Points    int           `json:"points"`
+	MaxPoints int           `json:"maxPoints"`
+	Checks    []CheckResult `json:"checks"`
+	Deeds     []check.Deed  `json:"deeds,omitempty"`   // what rolecall itself did to the cluster meanwhile
+	Cleanup   string        `json:"cleanup,omitempty"` // why what the lab created could not be deleted
+	// Hints are the levels of hints that the learner was given, by check id; only
+	// where the learner says so.
+	Hints      map[string]int `json:"hints,omitempty"`
+	DurationMs int64          `json:"durationMs"`
 }
 
 // Heading is the lab's number, if it has one, and its title.
@@ -139,7 +143,7 @@ func (c *CheckResult) settle(err error) {
 	case err == nil:
 		c.Outcome, c.Points = Pass, c.MaxPoints
 	case errors.As(err, &failure):
-		c.Outcome, c.Want, c.Got, c.Hint = Fail, failure.Want, failure.Got, failure.Hint
+		c.Outcome, c.Want, c.Got, c.Hint, c.Slip = Fail, failure.Want, failure.Got, failure.Hint, failure.Slip
 	default:
 		c.Outcome, c.Error, c.Next = Error, err.Error(), next.Of(err)
 	}

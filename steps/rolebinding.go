@@ -144,6 +144,11 @@ func bindingAllowsView(ctx context.Context, e *check.Env) error {
 	if b.grants, err = grants(ctx, e, created); err != nil {
 		return err
 	}
+	effect, err := check.Compare(ctx, who.User+" in "+home, b.view, granted(who, b.grants), others(e, b.grants))
+	if err != nil {
+		return err
+	}
+	e.Saw(check.Evidence{Effect: effect})
 	missing := check.Permissions(b.view)
 	all := len(missing)
 	lacks := len(check.Missing(missing, granted(who, b.grants)))

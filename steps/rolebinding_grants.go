@@ -88,6 +88,19 @@ func granted(who check.Subject, grants []grant) (rules []rbacv1.PolicyRule) {
 	return rules
 }
 
+// others are those beside the learner's service account whom grants give
+// something.
+func others(e *check.Env, grants []grant) (names []string) {
+	for _, g := range grants {
+		for _, s := range g.binding.Subjects {
+			if !isAccount(e, s) && len(g.rules) > 0 {
+				names = append(names, subjectText(s)+", by RoleBinding "+g.name())
+			}
+		}
+	}
+	return names
+}
+
 // mistake names what keeps the first binding that gives the account nothing
 // from giving it something, and what to do about it.
 func mistake(ctx context.Context, e *check.Env, grants []grant) (got, hint string, err error) {

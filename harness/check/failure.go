@@ -15,6 +15,10 @@ type Failure struct {
 	Want string // what was asked for
 	Got  string // what was found instead
 	Hint string // one thing to try next
+	// Slip reports that something is wrong with the file itself: it is not
+	// there, cannot be read, or is still the starter. Such a hint gives nothing
+	// of the lab away, and so does not wait until somebody asks for it.
+	Slip bool
 }
 
 func (f *Failure) Error() string {
@@ -35,6 +39,7 @@ type Evidence struct {
 	Output  *Output  `json:"output,omitempty"`  // what a program left behind
 	Object  string   `json:"object,omitempty"`  // state of an object, in a sentence
 	Access  *Access  `json:"access,omitempty"`  // what an account could do before and after
+	Effect  *Effect  `json:"effect,omitempty"`  // what the learner's objects grant
 }
 
 // Output is the end of one run of a learner's program.

@@ -46,7 +46,7 @@ func (e *Env) Program(ctx context.Context, dir, stem string) (*Program, error) {
 		return nil, e.Submission.Missing(want, dir, names...)
 	case 1:
 	default:
-		return nil, &Failure{Want: want, Got: "both, so neither is judged", Hint: "Keep the one that you want to hand in and move the other one away."}
+		return nil, &Failure{Want: want, Got: "both, so neither is judged", Hint: "Keep the one that you want to hand in and move the other one away.", Slip: true}
 	}
 	name := found[0]
 	text, err := e.Submission.Text(name)

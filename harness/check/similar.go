@@ -14,7 +14,7 @@ import (
 // how to get the starter.
 func (s *Submission) Missing(want, folder string, names ...string) error {
 	if found, hint := s.similar(folder, names); found != "" {
-		return &Failure{Want: want, Got: Printable(found, 200), Hint: hint}
+		return &Failure{Want: want, Got: Printable(found, 200), Hint: hint, Slip: true}
 	}
 	got, hint := "no such file", fmt.Sprintf("Write %s", path.Join(folder, names[0]))
 	if len(names) > 1 {
@@ -23,7 +23,7 @@ func (s *Submission) Missing(want, folder string, names ...string) error {
 	if again := s.asked[folder].Again; again != "" {
 		hint += "; " + again + " brings the starter back"
 	}
-	return &Failure{Want: want, Got: got, Hint: hint + "."}
+	return &Failure{Want: want, Got: got, Hint: hint + ".", Slip: true}
 }
 
 // similar looks for a file that was probably meant to be one of the names in a

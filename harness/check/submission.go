@@ -91,11 +91,11 @@ func (s *Submission) Has(name string) bool {
 // become plain ones. What is wrong with the file is a *Failure.
 func (s *Submission) Text(name string) ([]byte, error) {
 	want := "the text file " + name
-	fail := func(got, hint string) error { return &Failure{Want: want, Got: got, Hint: hint} }
+	fail := func(got, hint string) error { return &Failure{Want: want, Got: got, Hint: hint, Slip: true} }
 
 	folder := path.Dir(name)
 	if info, err := s.root.Stat(folder); s.Has(folder) && (err != nil || !info.IsDir()) {
-		return nil, &Failure{Want: "the folder " + folder, Got: "something that is not a folder inside the submission", Hint: "Make it a folder; links that lead out of the submission are not followed."}
+		return nil, &Failure{Want: "the folder " + folder, Got: "something that is not a folder inside the submission", Hint: "Make it a folder; links that lead out of the submission are not followed.", Slip: true}
 	}
 	info, err := s.root.Stat(name)
 	switch {
@@ -163,6 +163,7 @@ func (s *Submission) Explain(err error, file string) error {
 		return err
 	}
 	explained := *failure
+	explained.Slip = true
 	explained.Hint = "You have not changed the starter yet: edit your own " + file
 	if source := s.asked[path.Dir(file)].Source; source != "" {
 		explained.Hint += ", not the one in " + source

@@ -36,7 +36,7 @@ func (e *Env) YAML(file string) ([]any, error) {
 		}
 		value, problem := parse(document)
 		if problem != nil {
-			return nil, &Failure{Want: "YAML in " + file, Got: problem.got, Hint: problem.hint}
+			return nil, &Failure{Want: "YAML in " + file, Got: problem.got, Hint: problem.hint, Slip: true}
 		}
 		values = append(values, value)
 	}

@@ -42,7 +42,10 @@ func fields(c harness.CheckResult) []field {
 func told(c harness.CheckResult) (all []field) {
 	switch c.Outcome {
 	case harness.Fail:
-		all = []field{{"wanted", c.Want}, {"found", c.Got}, {"hint", c.Hint}}
+		all = []field{{"wanted", c.Want}, {"found", c.Got}}
+		if c.Hint != "" { // it may wait until somebody asks for it
+			all = append(all, field{"hint", c.Hint})
+		}
 	case harness.Error:
 		all = []field{{"why", c.Error}}
 	case harness.Skipped:
@@ -123,6 +126,9 @@ func evidence(e check.Evidence) string {
 			}
 		}
 		return text
+	}
+	if e.Effect != nil {
+		return e.Effect.String()
 	}
 	return e.Object
 }
