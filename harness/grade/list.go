@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"rolecall/harness/intake"
+	"rolecall/harness/learn"
 	"rolecall/harness/next"
 	"rolecall/harness/report"
 )
@@ -66,6 +67,9 @@ func notes(dir, name string) bool {
 	lower := strings.ToLower(name)
 	if _, err := os.Stat(filepath.Join(dir, name, "gradebook.csv")); err == nil {
 		return true
+	}
+	if _, err := os.Stat(filepath.Join(dir, name, learn.File)); err == nil && strings.HasSuffix(name, learn.Suffix) {
+		return true // a learner's progress, which is kept beside the submission
 	}
 	return strings.HasPrefix(lower, "readme") || strings.HasSuffix(lower, ".csv") || slices.Contains([]string{"submission_metadata.yml", "thumbs.db", "desktop.ini", "__macosx"}, lower)
 }
