@@ -9,6 +9,7 @@ SUBMISSION  ?=#           the learner's directory, instead of work
 LABS        ?=#           which labs: 1-3,5, the name of a part, or all
 N           ?=#           watch: the lab to begin with
 RESULTS     ?=#           a directory for results.json and junit.xml; make report reads it
+HINTS       ?=#           with RESULTS: 1 tells in results.json which hints you were given
 YES         ?=#           1 answers yes to questions
 ARGS        ?=#           for make kubectl, such as ARGS="get pods"
 OUT         ?=#           the directory for logs, for results, evidence and gradebook, or for a bundle; the file of make report
@@ -43,7 +44,9 @@ numbers    := $(foreach folder,$(filter lab-%,$(folders)),$(word 2,$(subst -, ,$
 labs       := $(sort $(numbers:%=lab-%) $(filter lab-%,$(MAKECMDGOALS)))
 solutions  := $(sort $(numbers:%=solution-%) $(filter solution-%,$(MAKECMDGOALS)))
 restarts   := $(sort $(numbers:%=restart-%) $(filter restart-%,$(MAKECMDGOALS)))
-users      := help $(labs) $(solutions) $(restarts) $(course) watch demo report grade grade-all verify-evidence bundle \
+hints      := $(sort $(numbers:%=hint-%) $(filter hint-%,$(MAKECMDGOALS)))
+differences := $(sort $(numbers:%=difference-%) $(filter difference-%,$(MAKECMDGOALS)))
+users      := help $(labs) $(solutions) $(restarts) $(hints) $(differences) $(course) watch next hint demo report grade grade-all verify-evidence bundle \
 	up down status reset kubectl shell logs doctor clean
 developers := unit test test-long test-kind test-all verify bench dist
 unknown    := $(filter-out $(users) $(developers) $(rolecall),$(MAKECMDGOALS))
@@ -69,7 +72,7 @@ owned   = $(if $(strip $(CLUSTER)),--cluster "$(strip $(CLUSTER))") $(if $(strip
 any     = $(owned) $(if $(strip $(CONTEXT)),--context "$(strip $(CONTEXT))" --kubeconfig "$(KUBECONFIG)")
 files   = $(if $(strip $(SUBMISSION)),--submission "$(strip $(SUBMISSION))")
 chosen  = $(if $(strip $(LABS)),--labs "$(strip $(LABS))")
-results = $(if $(strip $(RESULTS)),--results "$(strip $(RESULTS))")
+results = $(if $(strip $(RESULTS)),--results "$(strip $(RESULTS))") $(if $(strip $(HINTS)),--hints-used)
 yes     = $(if $(strip $(YES)),--yes)
 page    = $(if $(strip $(OUT)),--out "$(strip $(OUT))")
 key     = --out "$(strip $(OUT))" $(if $(strip $(KEY)),--key "$(strip $(KEY))")
@@ -91,7 +94,7 @@ else
 ## For learners
 
 help: ## this list
-	$(do)awk -v course=$(course) '/^## /{printf "\n%s\n", substr($$0, 4)} /^[$$a-z].*: .*## /{split($$0, a, ":.*## "); sub(/\$$\(course\)/, course, a[1]); gsub(/^\$$\(|s\)$$/, "", a[1]); if (a[1] ~ /^(lab|solution|restart)$$/) a[1] = a[1] "-N"; printf "  make %-16s %s\n", a[1], a[2]}' Makefile
+	$(do)awk -v course=$(course) '/^## /{printf "\n%s\n", substr($$0, 4)} /^[$$a-z].*: .*## /{split($$0, a, ":.*## "); sub(/\$$\(course\)/, course, a[1]); gsub(/^\$$\(|s\)$$/, "", a[1]); if (a[1] ~ /^(lab|difference|solution|restart)$$/) a[1] = a[1] "-N"; printf "  make %-16s %s\n", a[1], a[2]}' Makefile
 	$(do)printf '\nVariables: CLUSTER=auto|kind|embedded|existing  NAME=cluster  SUBMISSION=dir  SUBMISSIONS=dir\n           OUT=dir  RESULTS=dir  LABS=1-3  ARGS="get pods"  (all: see Makefile)\n'
 
 $(labs): $(rolecall) ## check lab N; the first time, get its starter
@@ -103,8 +106,20 @@ watch: $(rolecall) ## check a lab whenever you save one of its files: N=3 begins
 $(course): $(rolecall) ## check all labs and the story that they tell together
 	$(do)exec $(rolecall) $@ $(any) $(files) $(chosen) $(results)
 
+next: $(rolecall) ## begin the first lab that is not passed
+	$(do)exec $(rolecall) next $(any) $(files)
+
 demo: $(rolecall) ## all labs, with the reference solutions
-	$(do)exec $(rolecall) demo $(any) $(chosen) $(results)
+	$(do)exec $(rolecall) demo $(any) $(chosen) $(if $(strip $(RESULTS)),--results "$(strip $(RESULTS))")
+
+hint: $(rolecall) ## get a hint on what failed, or hint-N; the next one after another attempt
+	$(do)exec $(rolecall) hint $(any) $(files)
+
+$(hints): $(rolecall)
+	$(do)exec $(rolecall) hint $(@:hint-%=%) $(any) $(files)
+
+$(differences): $(rolecall) ## after passing lab N, compare your files with the reference solution
+	$(do)exec $(rolecall) difference $(@:difference-%=%) $(any) $(files) $(yes)
 
 report: $(rolecall) ## write report.html (or OUT) on what was checked last, or on RESULTS
 	$(do)exec $(rolecall) report $(files) $(results) $(page)
@@ -138,8 +153,8 @@ up: $(rolecall) ## create the cluster (labs do this for you)
 down: $(rolecall) ## delete the cluster
 	$(do)exec $(rolecall) down $(owned)
 
-status: $(rolecall) ## show your clusters
-	$(do)exec $(rolecall) status $(owned)
+status: $(rolecall) ## show your clusters, and which labs are passed
+	$(do)exec $(rolecall) status $(owned) $(files)
 
 reset: $(rolecall) ## delete everything you added to the cluster
 	$(do)exec $(rolecall) reset $(owned)

@@ -113,12 +113,12 @@ type clusterStatus struct {
 	Kubeconfig string `json:"kubeconfig"`
 }
 
-// status shows the clusters.
+// status shows the clusters, and how far the learner is with the labs.
 func (f *front) status() *cobra.Command {
-	asJSON := false
+	asJSON, submission := false, ""
 	cmd := &cobra.Command{
 		Use:   "status",
-		Short: "show your clusters",
+		Short: "show your clusters, and how far you are with the labs",
 		Args:  noWords,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			there, err := f.existing()
@@ -133,8 +133,12 @@ func (f *front) status() *cobra.Command {
 				}
 				list = append(list, clusterStatus{c.Provider(), c.Name(), c.Running(cmd.Context()), line, c.Kubeconfig()})
 			}
+			labs := f.progress(submission)
 			if asJSON {
-				return f.printJSON(list)
+				return f.printJSON(struct {
+					Clusters []clusterStatus `json:"clusters"`
+					Labs     []labStatus     `json:"labs"`
+				}{list, labs})
 			}
 			for _, c := range list {
 				fmt.Fprintln(f.stdout, c.State)
@@ -142,10 +146,11 @@ func (f *front) status() *cobra.Command {
 			if len(list) == 0 {
 				fmt.Fprintf(f.stdout, "%s; %s creates one\n", f.none(), withVariables(cmd, "make up"))
 			}
-			return nil
+			return f.showProgress(labs)
 		},
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	submissionFlag(cmd, &submission)
 	f.ownedFlags(cmd)
 	return cmd
 }

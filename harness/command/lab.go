@@ -30,6 +30,7 @@ type checking struct {
 	labs       string // as for harness.Course.Select
 	results    string // a directory
 	json       bool
+	hints      bool // tell in the results which hints were given
 	demo       bool // of the reference solutions
 }
 
@@ -39,7 +40,12 @@ func (c *checking) register(cmd *cobra.Command) {
 }
 
 func (c *checking) submissionFlag(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&c.submission, "submission", "", "the `directory` with the learner's files (default "+work+")")
+	submissionFlag(cmd, &c.submission)
+	cmd.Flags().BoolVar(&c.hints, "hints-used", false, "tell in results.json which hints you were given")
+}
+
+func submissionFlag(cmd *cobra.Command, submission *string) {
+	cmd.Flags().StringVar(submission, "submission", "", "the `directory` with the learner's files (default "+work+")")
 }
 
 func (f *front) labsFlag(cmd *cobra.Command, labs *string) {
@@ -156,6 +162,12 @@ func (f *front) check(cmd *cobra.Command, labs []harness.Lab, c checking) error 
 	if !c.json {
 		observer.shows = terminal
 	}
+	learner := f.learner(c)
+	if learner != nil {
+		if observer.waits, err = f.hinted(labs); err != nil {
+			return err
+		}
+	}
 	result, err := harness.Run(ctx, f.course, labs, on, c.submission, harness.Options{Home: f.home, Observer: observer, Say: f.display.Say})
 	if errors.Is(err, harness.ErrInterrupted) && !observer.heard {
 		return context.Cause(ctx) // there was nothing to judge yet
@@ -166,12 +178,30 @@ func (f *front) check(cmd *cobra.Command, labs []harness.Lab, c checking) error 
 	if c.demo { // in a folder that is gone by now
 		result.Submission = "reference solutions"
 	}
-	if c.json {
+	if learner != nil {
+		if err := learner.Record(result); err != nil {
+			f.display.Say("note: " + err.Error())
+		}
+		if c.hints {
+			if err := learner.Tell(result); err != nil {
+				return err
+			}
+		}
+	}
+	last := labs[len(labs)-1]
+	switch {
+	case c.json:
 		err = f.printResult(result)
-	} else {
+	case result.Outcome == harness.Pass:
 		terminal.Summary(result)
-		if result.Outcome == harness.Pass {
-			f.onward(cmd, on, labs[len(labs)-1], c.demo)
+		if learner != nil {
+			err = f.passed(cmd, last)
+		}
+		f.onward(cmd, on, last, c.demo)
+	default:
+		terminal.Summary(result)
+		if observer.held {
+			fmt.Fprintln(f.stdout, withVariables(cmd, "Stuck? make hint gives a hint; hints cost no points."))
 		}
 	}
 	if c.results != "" {
@@ -216,23 +246,13 @@ func (f *front) onward(cmd *cobra.Command, on cluster.Cluster, passed harness.La
 		fmt.Fprintf(f.stdout, step, withVariables(cmd, "make "+first.Folder()), f.whereTask(cmd, first))
 		return
 	}
-	var way []harness.Lab
-	for _, lab := range f.course.Labs {
-		way = append(way, lab)
-		if lab.Number == f.course.Default().Last && f.course.Story != nil {
-			way = append(way, *f.course.Story)
-		}
-	}
+	way := f.course.Way()
 	for i, lab := range way[:len(way)-1] {
 		if lab.Slug != passed.Slug {
 			continue
 		}
 		following := way[i+1]
-		target := following.Folder()
-		if following.Number == 0 {
-			target = f.course.Name
-		}
-		fmt.Fprintf(f.stdout, step, withVariables(cmd, "make "+target), f.whereTask(cmd, following))
+		fmt.Fprintf(f.stdout, step, withVariables(cmd, "make "+f.course.Word(following)), f.whereTask(cmd, following))
 		return
 	}
 	if _, ours := on.(cluster.Owned); ours && passed.Slug == way[len(way)-1].Slug {

@@ -13,6 +13,8 @@ type observer struct {
 	cmd   *cobra.Command
 	shows *report.Terminal // may be nil
 	heard bool             // of any lab
+	waits map[string]bool  // the checks whose hints wait until the learner asks, by id
+	held  bool             // one of them failed
 }
 
 func (o *observer) silent() bool { return o.shows == nil || o.cmd.Context().Err() != nil }
@@ -34,9 +36,10 @@ func (o *observer) CheckBegins(c harness.Check) {
 
 // CheckEnds shows it. Of an interrupted check there is nothing to say.
 func (o *observer) CheckEnds(c harness.CheckResult) {
+	o.held = o.held || o.holds(c)
 	switch {
 	case !o.silent():
-		o.shows.CheckEnds(wordedCheck(o.cmd, c))
+		o.shows.CheckEnds(o.worded(c))
 	case o.shows != nil:
 		o.shows.Stop()
 	}
@@ -49,10 +52,22 @@ func (o *observer) LabEnds(lab harness.LabResult) {
 	}
 	checks := make([]harness.CheckResult, len(lab.Checks))
 	for i, c := range lab.Checks {
-		checks[i] = wordedCheck(o.cmd, c)
+		checks[i] = o.worded(c)
 	}
 	lab.Checks = checks
 	o.shows.LabEnds(lab)
+}
+
+// holds reports whether a check's hint waits until the learner asks for it.
+func (o *observer) holds(c harness.CheckResult) bool {
+	return c.Outcome == harness.Fail && !c.Slip && o.waits[c.ID]
+}
+
+func (o *observer) worded(c harness.CheckResult) harness.CheckResult {
+	if o.holds(c) {
+		c.Hint = ""
+	}
+	return wordedCheck(o.cmd, c)
 }
 
 // wordedCheck is a check's result with its advice as the user of a command must

@@ -145,7 +145,7 @@ func (f *front) root() *cobra.Command {
 		}
 		help(cmd, words)
 	})
-	root.AddCommand(f.lab(), f.watch(), f.part(), f.demo(), f.solution(), f.restart(), f.labs(), f.task(), f.report())
+	root.AddCommand(f.lab(), f.watch(), f.part(), f.demo(), f.solution(), f.restart(), f.labs(), f.task(), f.next(), f.hint(), f.difference(), f.report())
 	root.AddCommand(f.grade(), f.gradeAll(), f.verifyEvidence(), f.bundle())
 	root.AddCommand(f.up(), f.down(), f.status(), f.reset(), f.kubectl(), f.shell(), f.doctor(), f.logs(), f.clean(), f.version(), f.guardian())
 	return root
@@ -162,16 +162,17 @@ func program() string {
 // help is all commands on one screen.
 func (f *front) help() string {
 	return fmt.Sprintf(`rolecall checks labs on a real cluster: %s.
-
 Learn
   lab N            check lab N; the first time, get its starter
-  watch [N]        check a lab whenever you save one of its files
+  next, watch [N]  begin the first lab that is not passed; check whenever you save
   %-15s  check all labs and the story that they tell together
   demo             the same with the reference solutions
-  task N           read the task of lab N here
+  labs, task N     list the labs; read the task of lab N here
+  hint [N]         get a hint; the next one opens after another attempt
+  difference N     after passing, compare your files with the reference solution
   solution N       show the reference solution of lab N, after asking
   restart N        start lab N over; what you wrote is kept beside it
-  labs, report     list the labs; write a page on what was checked last
+  report           write a page on what was checked last
 Teach
   grade            grade one submission on a cluster of its own
   grade-all        grade every submission and write a gradebook
@@ -179,11 +180,10 @@ Teach
   bundle           write a folder for a room without a network
 The cluster
   up, down         create the cluster (labs do this for you); delete it
-  status, reset    show your clusters; delete everything you added to one
+  status, reset    show clusters and progress; delete all you added to one
   kubectl, shell   run kubectl on it; start a shell that has kubectl
   logs, clean      collect its logs; delete what was built for clusters
   doctor, version  say what this machine can run; say which rolecall this is
-
 Exit status: 0 all passed, 1 not yet, 2 could not check, 3 needs review.
 For a command's flags, run rolecall COMMAND --help.
 `, f.course.Title, f.course.Name)

@@ -103,9 +103,25 @@ func cooking() harness.Course {
 				return err
 			}
 			if strings.TrimSpace(string(text)) != wanted {
-				return &check.Failure{Want: wanted, Got: string(text), Hint: "Taste it, then run make reset."}
+				return &check.Failure{Want: wanted, Got: strings.TrimSpace(string(text)), Hint: "Taste it, then run make reset."}
 			}
 			return nil
+		}
+	}
+	files := fstest.MapFS{
+		"lab-1-tea/README.md":          {Data: []byte("# Tea\n\nBoil [water](https://example.org/water), see [soup](../lab-2-soup/README.md), `wait`:\n\n```bash\nmake lab-1 RESULTS=out\n```\n")},
+		"lab-1-tea/starter/tea.txt":    {Data: []byte("cold\n")},
+		"lab-1-tea/solution/tea.txt":   {Data: []byte("hot\n")},
+		"dinner/README.md":             {Data: []byte("# Dinner\n")},
+		"lab-2-soup/README.md":         {Data: []byte("# Soup\n")},
+		"lab-2-soup/starter/soup.txt":  {Data: []byte("bland\n")},
+		"lab-2-soup/solution/soup.txt": {Data: []byte("salted\n")},
+	}
+	if os.Getenv("HINTED") != "" {
+		for folder, id := range map[string]string{"lab-1-tea": "tea.hot", "lab-2-soup": "soup.salted", "dinner": "served.all"} {
+			files[folder+"/hints.md"] = &fstest.MapFile{Data: []byte("# Hints\n\n## " + id + "\n\nThe idea, and `make lab-1`.\n\n### A similar case\n\nCoffee.\n")}
+			text := files[folder+"/README.md"]
+			text.Data = append(text.Data, "\n## What it means\n\nHeat rises.\n\nNext: more\n"...)
 		}
 	}
 	return harness.Course{
@@ -122,16 +138,8 @@ func cooking() harness.Course {
 			{ID: "served.all", Desc: "all of it is served", Needs: []string{"tea.hot", "soup.salted"}, Run: func(context.Context, *check.Env) error { return nil }},
 		}},
 		Scene: cluster.Scene{Namespaces: cluster.Namespaces{{Role: "kitchen", Name: "kitchen"}}},
-		Files: fstest.MapFS{
-			"lab-1-tea/README.md":          {Data: []byte("# Tea\n\nBoil [water](https://example.org/water), see [soup](../lab-2-soup/README.md), `wait`:\n\n```bash\nmake lab-1 RESULTS=out\n```\n")},
-			"lab-1-tea/starter/tea.txt":    {Data: []byte("cold\n")},
-			"lab-1-tea/solution/tea.txt":   {Data: []byte("hot\n")},
-			"dinner/README.md":             {Data: []byte("# Dinner\n")},
-			"lab-2-soup/README.md":         {Data: []byte("# Soup\n")},
-			"lab-2-soup/starter/soup.txt":  {Data: []byte("bland\n")},
-			"lab-2-soup/solution/soup.txt": {Data: []byte("salted\n")},
-		},
-		Path: "recipes",
+		Files: files,
+		Path:  "recipes",
 	}
 }
 

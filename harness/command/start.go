@@ -138,7 +138,7 @@ func (f *front) restart() *cobra.Command {
 			return nil
 		},
 	}
-	cmd.Flags().StringVar(&submission, "submission", "", "the `directory` with the learner's files (default "+work+")")
+	submissionFlag(cmd, &submission)
 	f.yesFlag(cmd)
 	f.clusterFlags(cmd) // for the command that it names
 	return cmd

@@ -42,7 +42,7 @@ var variables = []struct{ name, flag string }{
 	{"CLUSTER", "cluster"}, {"NAME", "name"}, {"CONTEXT", "context"}, {"KUBECONFIG", "kubeconfig"},
 	{"SUBMISSION", "submission"}, {"SUBMISSIONS", "submissions"}, {"LABS", "labs"}, {"RESULTS", "results"}, {"OUT", "out"},
 	{"FORMATS", "formats"}, {"ROSTER", "roster"}, {"REGRADE", "regrade"}, {"KEY", "key"}, {"WORKERS", "workers"}, {"FRESH", "fresh"}, {"TIME", "time"}, {"MEMORY", "memory"},
-	{"WITH", "with"},
+	{"WITH", "with"}, {"HINTS", "hints-used"},
 }
 
 // named is a flag as its user sets it.
