@@ -148,7 +148,7 @@ func podRunning(ctx context.Context, e *check.Env) error {
 		return e.Submission.Explain(&check.Failure{
 			Want: fmt.Sprintf("a pod that is still running, without restarts, %s after it became Ready", podStays),
 			Got:  "a pod that was Ready and then stopped running",
-			Hint: "Its command must keep running: sleep 3600 or sleep infinity will do.",
+			Hint: "Its command must keep running: choose one that waits, not one that does its work and ends.",
 		}, podFile)
 	}
 	e.Keep(learnerPod{object, pod, toolContainer(e, pod)})
@@ -222,7 +222,7 @@ func whyNotReady(e *check.Env, s check.Start) (got, hint string) {
 	case strings.Contains(s.Never, "Image"):
 		return got, "Use the image " + e.Image + ": it is on the node; others cannot be pulled."
 	case s.Never == "CrashLoopBackOff", s.Never == "Ended":
-		return got, "Its command must keep running: sleep 3600 or sleep infinity will do."
+		return got, "Its command must keep running: choose one that waits, not one that does its work and ends."
 	case s.Never == "CreateContainerConfigError":
 		return got + ": " + words, "Leave out what the message names: it is not in this namespace."
 	case s.Never != "":

@@ -17,7 +17,7 @@ type Failure struct {
 	Hint string // one thing to try next
 	// Slip reports that something is wrong with the file itself: it is not
 	// there, cannot be read, or is still the starter. Such a hint gives nothing
-	// of the lab away, and so does not wait until somebody asks for it.
+	// of the lab away, so it is shown before anybody asks for it.
 	Slip bool
 }
 

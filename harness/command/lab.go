@@ -200,7 +200,7 @@ func (f *front) check(cmd *cobra.Command, labs []harness.Lab, c checking) error 
 		f.onward(cmd, on, last, c.demo)
 	default:
 		terminal.Summary(result)
-		if observer.held {
+		if observer.stuck {
 			fmt.Fprintln(f.stdout, withVariables(cmd, "Stuck? make hint gives a hint; hints cost no points."))
 		}
 	}

@@ -14,7 +14,7 @@ type observer struct {
 	shows *report.Terminal // may be nil
 	heard bool             // of any lab
 	waits map[string]bool  // the checks whose hints wait until the learner asks, by id
-	held  bool             // one of them failed
+	stuck bool             // one of them failed
 }
 
 func (o *observer) silent() bool { return o.shows == nil || o.cmd.Context().Err() != nil }
@@ -36,7 +36,7 @@ func (o *observer) CheckBegins(c harness.Check) {
 
 // CheckEnds shows it. Of an interrupted check there is nothing to say.
 func (o *observer) CheckEnds(c harness.CheckResult) {
-	o.held = o.held || o.holds(c)
+	o.stuck = o.stuck || c.Outcome == harness.Fail && o.waits[c.ID]
 	switch {
 	case !o.silent():
 		o.shows.CheckEnds(o.worded(c))
