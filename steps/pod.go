@@ -67,7 +67,7 @@ func podManifest(ctx context.Context, e *check.Env) error {
 	want := "a Pod that the API server understands"
 	if field, text := commandAsText(object); field != "" {
 		words, _ := json.Marshal(strings.Fields(text))
-		return &check.Failure{Want: want, Got: field + ": " + check.Printable(text, 200), Hint: fmt.Sprintf("`%s` must be a list: %s", field, spaced(words))}
+		return &check.Failure{Want: want, Got: field + ": " + check.Printable(text, 200) + ", which is text where a list belongs", Hint: fmt.Sprintf("`%s` must be a list: %s", field, spaced(words))}
 	}
 	err = e.DryRun(ctx, object)
 	if refusal, refused := check.AsRefusal(err); refused && !refusal.Admission {

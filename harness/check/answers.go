@@ -26,18 +26,23 @@ func (e *Env) Answers(file, source string, expected ...Answer) error {
 	for i, answer := range expected {
 		keys[i] = answer.Key
 	}
-	fail := func(got, hint string) error {
+	fail := func(got, hint string) *Failure {
 		return &Failure{Want: file + " with the keys " + list(keys) + " and no other", Got: got, Hint: hint}
 	}
+	slip := func(got, hint string) error {
+		err := fail(got, hint)
+		err.Slip = true
+		return err
+	}
 	if len(documents) != 1 {
-		return fail(fmt.Sprintf("%d documents", len(documents)), "Write a line of the form key: value for each key, and no line of ---.")
+		return slip(fmt.Sprintf("%d documents", len(documents)), "Write a line of the form key: value for each key, and no line of ---.")
 	}
 	given, isMap := documents[0].(map[string]any)
 	if _, isList := documents[0].([]any); isList {
-		return fail("a list", "Write key: value without dashes.")
+		return slip("a list", "Write key: value without dashes.")
 	}
 	if !isMap {
-		return fail("text without keys", "Write key: value, with a space after the colon.")
+		return slip("text without keys", "Write key: value, with a space after the colon.")
 	}
 
 	var wrong, got []string

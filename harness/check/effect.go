@@ -2,7 +2,6 @@ package check
 
 import (
 	"context"
-	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -71,31 +70,10 @@ func headed(lines []string) []string {
 	return append([]string{}, lines...)
 }
 
-// String is the effect in a sentence.
-func (e *Effect) String() string {
-	if len(e.More)+len(e.Fewer)+len(e.Others) == 0 {
-		return "what is granted to " + e.Whom + " is what is asked for, and nobody else is granted anything"
-	}
-	var parts []string
-	for _, part := range []struct {
-		lines []string
-		words string
-	}{{e.More, "more on %s"}, {e.Fewer, "less on %s"}, {e.Others, "a grant to others: %s"}} {
-		if len(part.lines) > 0 {
-			words := part.lines[0]
-			if len(part.lines) > 1 {
-				words = fmt.Sprintf("%s and %d more", words, len(part.lines)-1)
-			}
-			parts = append(parts, fmt.Sprintf(part.words, words))
-		}
-	}
-	return "compared with what is asked for: " + strings.Join(parts, "; ")
-}
-
-// Lines is the effect in full.
+// Lines are the effect in words, for a person.
 func (e *Effect) Lines() (lines []string) {
 	if len(e.More)+len(e.Fewer)+len(e.Others) == 0 {
-		return []string{e.String()}
+		return []string{"what is asked for, no more and no less, to " + e.Whom + ", and nothing to anybody else"}
 	}
 	for _, part := range []struct {
 		heading string

@@ -20,32 +20,32 @@ func TestEffectSaysWhatIsMoreAndLess(t *testing.T) {
 		granted     []rbacv1.PolicyRule
 		others      []string
 		more, fewer []string
-		says        string
+		says        []string
 	}{
 		"the same, otherwise written": {
 			[]rbacv1.PolicyRule{on([]string{"services"}, []string{"list", "get"}), on([]string{"pods"}, []string{"get"}), on([]string{"pods"}, []string{"list"})},
-			nil, []string{}, []string{}, "what is granted to ada is what is asked for, and nobody else is granted anything",
+			nil, []string{}, []string{}, []string{"what is asked for, no more and no less, to ada, and nothing to anybody else"},
 		},
 		"more": {
 			[]rbacv1.PolicyRule{on([]string{"pods", "services"}, []string{"list", "get", "delete", "create"})},
-			nil, []string{"pods: create, delete", "services: create, delete"}, []string{}, "compared with what is asked for: more on pods: create, delete and 1 more",
+			nil, []string{"pods: create, delete", "services: create, delete"}, []string{}, []string{"more than is asked for, to ada:", "  pods: create, delete", "  services: create, delete"},
 		},
 		"less, and to others": {
 			[]rbacv1.PolicyRule{on([]string{"pods"}, []string{"get"})},
 			[]string{"Group everybody"}, []string{}, []string{"pods: list", "services: get, list"},
-			"compared with what is asked for: less on pods: list and 1 more; a grant to others: Group everybody",
+			[]string{"less than is asked for, to ada:", "  pods: list", "  services: get, list", "granted to others:", "  Group everybody"},
 		},
 		"everything": {
 			[]rbacv1.PolicyRule{{APIGroups: []string{"*"}, Resources: []string{"*"}, Verbs: []string{"*"}}},
-			nil, []string{"*.*: *"}, []string{}, "compared with what is asked for: more on *.*: *",
+			nil, []string{"*.*: *"}, []string{}, []string{"more than is asked for, to ada:", "  *.*: *"},
 		},
-		"nothing": {nil, nil, []string{}, []string{"pods: get, list", "services: get, list"}, "compared with what is asked for: less on pods: get, list and 1 more"},
+		"nothing": {nil, nil, []string{}, []string{"pods: get, list", "services: get, list"}, []string{"less than is asked for, to ada:", "  pods: get, list", "  services: get, list"}},
 	} {
 		effect, err := Compare(t.Context(), "ada", asked, test.granted, test.others)
 		require.NoError(t, err, name)
 		assert.Equal(t, test.more, effect.More, name)
 		assert.Equal(t, test.fewer, effect.Fewer, name)
-		assert.Equal(t, test.says, effect.String(), name)
+		assert.Equal(t, test.says, effect.Lines(), name)
 	}
 }
 

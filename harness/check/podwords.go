@@ -49,7 +49,8 @@ func schedulerWords(pod *corev1.Pod) string {
 	}
 	words, _, _ := strings.Cut(c.Message, " preemption:") // which says the same again
 	words, _, _ = strings.Cut(words, " no new claims to deallocate")
-	return strings.TrimSuffix(strings.TrimSpace(words), ",")
+	words = strings.TrimSuffix(strings.TrimSpace(words), ". not found") // its end, said again
+	return strings.TrimSuffix(words, ",")
 }
 
 // podWords are the scheduler's and the node's own words on a pod that does not

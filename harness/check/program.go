@@ -60,7 +60,7 @@ func (e *Env) Program(ctx context.Context, dir, stem string) (*Program, error) {
 	if failure, learners := AsFailure(err); learners {
 		for _, other := range e.Submission.files(dir) {
 			if other != path.Base(name) && path.Ext(other) == ".go" {
-				failure.Hint = fmt.Sprintf("%s is not compiled: put everything into %s.", other, path.Base(name))
+				failure.Hint, failure.Slip = fmt.Sprintf("%s is not compiled: put everything into %s.", other, path.Base(name)), true
 				break
 			}
 		}

@@ -162,14 +162,16 @@ func (p *Progress) Result(lab harness.Lab) (*harness.Result, error) {
 	return result, nil
 }
 
-// Ready makes the folder, and returns why nothing can be kept in it.
+// Ready returns why nothing can be kept in the folder, which need not be there
+// yet.
 func (p *Progress) Ready() error {
-	err := os.MkdirAll(p.dir, 0o755)
+	where := p.dir
+	if _, err := os.Stat(where); errors.Is(err, fs.ErrNotExist) {
+		where = filepath.Dir(where)
+	}
+	probe, err := os.CreateTemp(where, ".rolecall-")
 	if err == nil {
-		var probe *os.File
-		if probe, err = os.CreateTemp(p.dir, ".probe-"); err == nil {
-			err = errors.Join(probe.Close(), os.Remove(probe.Name()))
-		}
+		err = errors.Join(probe.Close(), os.Remove(probe.Name()))
 	}
 	if err != nil {
 		return unkept(err)

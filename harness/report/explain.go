@@ -57,10 +57,10 @@ func told(c harness.CheckResult) (all []field) {
 	return all
 }
 
-// shown is the evidence beside a verdict, the first pieces of it. Access has no
-// short form: the page shows it.
+// shown is the evidence beside a verdict, the first pieces of it. What a manifest
+// grants in full is for the page, and for whoever asks for it.
 func shown(all []check.Evidence) (fields []field) {
-	all = slices.DeleteFunc(slices.Clone(all), func(e check.Evidence) bool { return e.Access != nil })
+	all = slices.DeleteFunc(slices.Clone(all), func(e check.Evidence) bool { return e.Access != nil || e.Effect != nil })
 	for _, e := range all[:min(maxShown, len(all))] {
 		fields = append(fields, field{"evidence", evidence(e)})
 	}
@@ -126,9 +126,6 @@ func evidence(e check.Evidence) string {
 			}
 		}
 		return text
-	}
-	if e.Effect != nil {
-		return e.Effect.String()
 	}
 	return e.Object
 }
