@@ -44,6 +44,36 @@ func TestRoleBinding(t *testing.T) {
 	assert.NoError(t, err, id)
 }
 
+// TestRoleBindingKeepsWhatTheAccountMayDo, whether or not that is enough.
+func TestRoleBindingKeepsWhatTheAccountMayDo(t *testing.T) {
+	for name, verbs := range map[string][]string{"enough": {"get", "list"}, "too little": {"get"}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			e, f := newEnv(t, bindingFile, goodBinding)
+			f.obey(verbs...)
+			standing := &rbacv1.RoleBinding{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "standing"},
+				RoleRef: rbacv1.RoleRef{Kind: "ClusterRole", Name: "view"}, Subjects: []rbacv1.Subject{{Kind: "Group", Name: "system:serviceaccounts"}}}
+			require.NoError(t, f.client.Tracker().Add(standing))
+			var access *check.Access
+			for _, c := range RoleBinding().Checks[:3] {
+				e.Begin(c.ID, c.Needs)
+				_ = c.Run(t.Context(), e)
+				for _, seen := range e.Take() {
+					if seen.Access != nil {
+						access = seen.Access
+					}
+				}
+			}
+			require.NotNil(t, access)
+			grants := []check.Grant{{Binding: "RoleBinding standing", Role: "ClusterRole view", Rules: viewRules}}
+			assert.Equal(t, check.Access{
+				Subject: "system:serviceaccount:default:default", Namespace: "default", Limit: check.Grant{Role: "ClusterRole view", Rules: viewRules},
+				Before: grants, After: grants,
+			}, *access)
+		})
+	}
+}
+
 func TestRoleBindingNamesTheOneMistake(t *testing.T) {
 	change := func(old, with string) string {
 		require.Contains(t, goodBinding, old)

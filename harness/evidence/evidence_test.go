@@ -73,6 +73,7 @@ func graded(t *testing.T, spoil func(r *harness.Result)) (out string, key *Key) 
 		}, time.Second),
 	}, Notes: []string{"n"}}
 	r.Labs[0].Cleanup, r.Labs[0].Missing = "c", true
+	r.Labs[0].Deeds = []check.Deed{{Request: check.RequestOf(event("audit-2", "uid-2")), Learners: true}}
 	r.Sum()
 	r.DurationMs = 1
 	spoil(r)
@@ -94,6 +95,10 @@ func TestVerify(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, []int{1, 1, 12}, []int{v.Requests, v.Pods, v.Result.Points})
 	assert.Equal(t, key.ID(), v.Manifest.Key)
+
+	out, key = graded(t, func(r *harness.Result) { r.Labs[0].Deeds = nil })
+	_, err = Verify(out, key, labs)
+	require.NoError(t, err, "of an earlier rolecall")
 
 	require.NoError(t, eachLine(filepath.Join(out, "evidence", podsFile), func(pod corev1.Pod) { assert.Empty(t, pod.ManagedFields) }))
 }
@@ -138,6 +143,7 @@ func TestSignedNonsense(t *testing.T) {
 		"a sum that is none":       {func(r *harness.Result) { r.Points = 20 }, "adding up"},
 		"a better outcome":         {func(r *harness.Result) { r.Outcome = harness.Pass }, "adding up"},
 		"a request nobody made":    {func(r *harness.Result) { r.Labs[0].Checks[1].Evidence[0].Request.AuditID = "audit-9" }, "not among them as it is cited"},
+		"a deed nobody did":        {func(r *harness.Result) { r.Labs[0].Deeds[0].AuditID = "audit-9" }, "what rolecall did in Lab 2"},
 		"a request made otherwise": {func(r *harness.Result) { r.Labs[0].Checks[1].Evidence[0].Request.Code = 200 }, "not among them as it is cited"},
 		"a pod that never was": {func(r *harness.Result) {
 			request := check.RequestOf(event("audit-2", "uid-2"))
