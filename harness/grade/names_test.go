@@ -77,7 +77,7 @@ func TestNames(t *testing.T) {
 			[]one{{"k8s-identity-ada", "", "ada", nil, false}, {"k8s-identity-ada-2", "", "ada-2", nil, false}, {"k8s-identity-bob-builder", "", "bob-builder", nil, false}},
 		},
 		"a teacher's own": {
-			map[string]string{"ada.zip": "x", "ada (1).zip": "x", "bob (3).zip": "x", "cyd": "", "cyd (2)": "", "dan.pdf": "x", "roster.csv": "x", "README.md": "x", "out/gradebook.csv": "x"},
+			map[string]string{"ada.zip": "x", "ada (1).zip": "x", "bob (3).zip": "x", "cyd": "", "cyd (2)": "", "dan.pdf": "x", "roster.csv": "x", "README.md": "x", "out/gradebook.csv": "x", "cyd-progress/progress.yaml": "version: 1\n"},
 			[]one{
 				{"ada (1).zip", "", "", []string{"ada (1).zip was handed in later and counts; ada.zip does not"}, false},
 				{"bob (3).zip", "", "", nil, false}, {"cyd", "", "", nil, false}, {"cyd (2)", "", "", nil, false}, {"dan.pdf", "", "", nil, false},

@@ -151,6 +151,7 @@ func TestTakenAsTheyAre(t *testing.T) {
 		"zip with backslashes":      zipOf(t, named(`lab-1\pod.yaml`, `lab-3\call.sh`)...),
 		"zip of a whole checkout":   zipOf(t, named("README.md", ".git/config", "src/a/b/c/d.go", "lab-1/pod.yaml", "lab-3/call.sh", "lab-6/x", "lab-1-pod/README.md")...),
 		"zip with an older copy":    zipOf(t, named("old/lab-1/pod.yaml", "lab-1/pod.yaml", "lab-3/call.sh")...),
+		"zip with the progress":     zipOf(t, named("work/lab-1/pod.yaml", "work/lab-3/call.sh", "work/Makefile", "work-progress/progress.yaml", "work-progress/lab-1.json", "work-progress/lab-3.json")...),
 		"zip with a link elsewhere": zipOf(t, append(named("lab-1/pod.yaml", "lab-3/call.sh"), withMode("venv/bin/python", fs.ModeSymlink|0o777))...),
 		"tar.gz":                    tarGzOf(t, tarred("lab-1/pod.yaml", "lab-3/call.sh")...),
 		"tar.gz with dots":          tarGzOf(t, tarred("./lab-1/pod.yaml", "./lab-3/call.sh")...),
