@@ -145,6 +145,9 @@ func (f *front) demo() *cobra.Command {
 	return cmd
 }
 
+// stuck is said under a failure whose hints wait.
+const stuck = "Stuck? make hint gives a hint; hints cost no points."
+
 // check runs labs on a submission and reports.
 func (f *front) check(cmd *cobra.Command, labs []harness.Lab, c checking) error {
 	ctx := cmd.Context()
@@ -201,7 +204,7 @@ func (f *front) check(cmd *cobra.Command, labs []harness.Lab, c checking) error 
 	default:
 		terminal.Summary(result)
 		if observer.stuck {
-			fmt.Fprintln(f.stdout, withVariables(cmd, "Stuck? make hint gives a hint; hints cost no points."))
+			fmt.Fprintln(f.stdout, withVariables(cmd, stuck))
 		}
 	}
 	if c.results != "" {

@@ -50,19 +50,22 @@ func (f *front) hinted(labs []harness.Lab) (map[string]bool, error) {
 	return ids, nil
 }
 
-// passed says what a lab that passed has shown, and how to compare.
-func (f *front) passed(cmd *cobra.Command, lab harness.Lab) error {
+// meaning says what a lab that passed has shown.
+func (f *front) meaning(cmd *cobra.Command, lab harness.Lab) error {
 	means, err := f.course.Meaning(lab)
-	if err != nil {
-		return err
-	}
-	if means != "" {
+	if err == nil && means != "" {
 		fmt.Fprintf(f.stdout, "\nWhat it means\n\n")
-		if err := f.printMarkdown(withVariables(cmd, means) + "\n"); err != nil {
-			return err
-		}
+		err = f.printMarkdown(withVariables(cmd, means) + "\n")
 	}
 	fmt.Fprintln(f.stdout)
+	return err
+}
+
+// passed says what a lab that passed has shown, and how to compare.
+func (f *front) passed(cmd *cobra.Command, lab harness.Lab) error {
+	if err := f.meaning(cmd, lab); err != nil {
+		return err
+	}
 	if lab.Number > 0 {
 		fmt.Fprintf(f.stdout, "Compare: %s (yours and the reference solution)\n", withVariables(cmd, fmt.Sprintf("make difference-%d", lab.Number)))
 	}
@@ -157,20 +160,25 @@ func (f *front) hint() *cobra.Command {
 			if !known {
 				return next.Errorf("make "+f.course.Labs[0].Folder(), "giving a hint: no lab was checked yet")
 			}
-			given, err := p.Hint(lab)
-			if errors.Is(err, learn.ErrPassed) {
-				fmt.Fprintln(f.stdout, withVariables(cmd, lab.Heading()+" passed when it was checked last, so there is nothing to hint at. make next goes on."))
-				return nil
-			}
-			if err != nil {
-				return err
-			}
-			return f.showHint(cmd, given)
+			return f.hintFrom(cmd, p, lab)
 		},
 	}
 	submissionFlag(cmd, &submission)
 	f.clusterFlags(cmd) // for the commands that it names
 	return cmd
+}
+
+// hintFrom gives the next hint on a lab.
+func (f *front) hintFrom(cmd *cobra.Command, p *learn.Progress, lab harness.Lab) error {
+	given, err := p.Hint(lab)
+	if errors.Is(err, learn.ErrPassed) {
+		fmt.Fprintln(f.stdout, withVariables(cmd, lab.Heading()+" passed when it was checked last, so there is nothing to hint at. make next goes on."))
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return f.showHint(cmd, given)
 }
 
 // maybeTask takes what oneTask takes, or nothing.
@@ -242,30 +250,35 @@ func (f *front) difference() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			may, err := p.MayCompare(lab)
-			if err != nil {
-				return err
-			}
-			if !may && !f.yes {
-				fmt.Fprintln(f.stdout, withVariables(cmd, fmt.Sprintf(
-					"Lab %d is not passed yet, and the difference shows its solution. make hint-%d may be enough; if not, run this again.", lab.Number, lab.Number)))
-				return exit(1)
-			}
-			all, err := p.Difference(lab)
-			if err != nil {
-				return err
-			}
-			for _, one := range all {
-				f.showCompared(one, submission)
-			}
-			f.showEffect(p, lab)
-			return nil
+			return f.differenceFrom(cmd, p, submission, lab)
 		},
 	}
 	submissionFlag(cmd, &submission)
 	f.yesFlag(cmd)
 	f.clusterFlags(cmd) // for the commands that it names
 	return cmd
+}
+
+// differenceFrom shows the difference to a learner who may see it.
+func (f *front) differenceFrom(cmd *cobra.Command, p *learn.Progress, submission string, lab harness.Lab) error {
+	may, err := p.MayCompare(lab)
+	if err != nil {
+		return err
+	}
+	if !may && !f.yes {
+		fmt.Fprintln(f.stdout, withVariables(cmd, fmt.Sprintf(
+			"Lab %d is not passed yet, and the difference shows its solution. make hint-%d may be enough; if not, ask again.", lab.Number, lab.Number)))
+		return exit(1)
+	}
+	all, err := p.Difference(lab)
+	if err != nil {
+		return err
+	}
+	for _, one := range all {
+		f.showCompared(one, submission)
+	}
+	f.showEffect(p, lab)
+	return nil
 }
 
 func (f *front) showCompared(c learn.Compared, submission string) {

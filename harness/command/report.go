@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"runtime"
 
 	"github.com/google/renameio/v2/maybe"
 	"github.com/spf13/cobra"
@@ -31,18 +33,11 @@ func (f *front) report() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			page, err := report.Together(found...)
-			if err != nil {
-				return err
-			}
 			if isDir(out) {
 				out = filepath.Join(out, report.Page.File)
 			}
-			if there, err := os.ReadFile(out); err == nil && !bytes.HasPrefix(there, []byte("<!DOCTYPE html>")) {
-				return next.Errorf("name another file with OUT=file", "writing the page: %s is there, and it is no page", out)
-			}
-			if err := maybe.WriteFile(out, page, 0o644); err != nil {
-				return next.Errorf("name a file that can be written with OUT=file", "writing the page: %w", err)
+			if err := writePage(found, out); err != nil {
+				return err
 			}
 			fmt.Fprintf(f.stdout, "%s is written: open it in a browser.\n", out)
 			return nil
@@ -97,4 +92,33 @@ func (f *front) last(submission string) (last []*harness.Result, err error) {
 		return nil, next.Errorf("make "+f.course.Labs[0].Folder(), "writing a page: nothing was checked yet in %s", submission)
 	}
 	return last, nil
+}
+
+// writePage writes the page on results into a file, but over nothing else than a
+// page.
+func writePage(results []*harness.Result, file string) error {
+	page, err := report.Together(results...)
+	if err != nil {
+		return err
+	}
+	if there, err := os.ReadFile(file); err == nil && !bytes.HasPrefix(there, []byte("<!DOCTYPE html>")) {
+		return next.Errorf("name another file with OUT=file", "writing the page: %s is there, and it is no page", file)
+	}
+	if err := maybe.WriteFile(file, page, 0o644); err != nil {
+		return next.Errorf("name a file that can be written with OUT=file", "writing the page: %w", err)
+	}
+	return nil
+}
+
+// browse opens a file in the user's browser, where there is a screen for one.
+func browse(file string) error {
+	switch {
+	case runtime.GOOS == "windows":
+		return exec.Command("rundll32", "url.dll,FileProtocolHandler", file).Run()
+	case runtime.GOOS == "darwin":
+		return exec.Command("open", file).Run()
+	case os.Getenv("DISPLAY")+os.Getenv("WAYLAND_DISPLAY") == "":
+		return errors.New("there is no screen")
+	}
+	return exec.Command("xdg-open", file).Run()
 }

@@ -260,8 +260,11 @@ func (f *front) clusters() []cluster.Provider {
 	}, f.kubeconfig, f.context)
 }
 
-func isTerminal(w io.Writer) bool {
-	f, ok := w.(*os.File)
+func isTerminal(stream any) bool {
+	if text, ok := stream.(interface{ Styled() bool }); ok {
+		return text.Styled()
+	}
+	f, ok := stream.(*os.File)
 	return ok && term.IsTerminal(int(f.Fd())) && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
 }
 

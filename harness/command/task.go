@@ -28,13 +28,18 @@ func (f *front) task() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			text, err := fs.ReadFile(f.course.Files, path.Join(f.course.Dir(lab), "README.md"))
-			if err != nil {
-				return fmt.Errorf("reading the task: %w", err)
-			}
-			return f.printMarkdown(withVariables(cmd, string(text)))
+			return f.taskOf(cmd, lab)
 		},
 	}
+}
+
+// taskOf prints a lab's text.
+func (f *front) taskOf(cmd *cobra.Command, lab harness.Lab) error {
+	text, err := fs.ReadFile(f.course.Files, path.Join(f.course.Dir(lab), "README.md"))
+	if err != nil {
+		return fmt.Errorf("reading the task: %w", err)
+	}
+	return f.printMarkdown(withVariables(cmd, string(text)))
 }
 
 // oneTask demands the number of a lab, or the course for its story.

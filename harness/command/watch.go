@@ -2,10 +2,10 @@ package command
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"io/fs"
 	"os"
-	"path"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -13,6 +13,7 @@ import (
 
 	"rolecall/harness"
 	"rolecall/harness/cluster"
+	"rolecall/harness/learn"
 	"rolecall/harness/learn/watch"
 	"rolecall/harness/report"
 )
@@ -23,21 +24,29 @@ func (f *front) watch() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:               "watch [N]",
 		Short:             "check a lab whenever you save one of its files",
-		Args:              f.noneOrOneLab,
+		Args:              f.maybeTask,
 		ValidArgsFunction: f.completeLab,
 		RunE: func(cmd *cobra.Command, words []string) error {
 			ctx := cmd.Context()
-			if submission == "" {
-				submission = f.ownSubmission()
-			}
-			first := 0
-			if len(words) > 0 {
-				first = slices.IndexFunc(f.course.Labs, func(l harness.Lab) bool { return fmt.Sprint(l.Number) == words[0] })
-			}
-			if _, err := f.start(cmd, f.course.Labs[first], submission); err != nil {
+			p, submission, err := f.own(submission)
+			if err != nil {
 				return err
 			}
-			w := &watched{front: f, cmd: cmd, submission: submission}
+			way := f.course.Way()
+			first, err := f.firstWatched(p, words)
+			if err != nil {
+				return err
+			}
+			if lab := way[first]; lab.Number > 0 {
+				if _, err := f.start(cmd, lab, submission); err != nil {
+					return err
+				}
+			}
+			waits, err := f.hinted(way)
+			if err != nil {
+				return err
+			}
+			w := &watched{front: f, cmd: cmd, progress: p, waits: waits, submission: submission}
 			if err := w.choose(ctx); err != nil {
 				return err
 			}
@@ -53,17 +62,22 @@ func (f *front) watch() *cobra.Command {
 			return w.watch(ctx, first)
 		},
 	}
-	cmd.Flags().StringVar(&submission, "submission", "", "the `directory` with the learner's files (default "+work+")")
+	submissionFlag(cmd, &submission)
 	f.clusterFlags(cmd)
 	return cmd
 }
 
-// noneOrOneLab allows the number of a lab.
-func (f *front) noneOrOneLab(cmd *cobra.Command, words []string) error {
-	if len(words) == 0 {
-		return nil
+// firstWatched is the index of the lab that is named, or else of the first that
+// is not passed.
+func (f *front) firstWatched(p *learn.Progress, words []string) (int, error) {
+	state, unfinished, err := p.Next()
+	lab := state.Lab
+	if len(words) == 1 {
+		lab, err = f.taskNamed(words[0])
+	} else if !unfinished {
+		lab = f.course.Labs[0]
 	}
-	return f.oneLab(cmd, words)
+	return slices.IndexFunc(f.course.Way(), func(l harness.Lab) bool { return l.Number == lab.Number }), err
 }
 
 // watched is a learner's submission while it is watched, and the cluster that is
@@ -71,39 +85,134 @@ func (f *front) noneOrOneLab(cmd *cobra.Command, words []string) error {
 type watched struct {
 	*front
 	cmd        *cobra.Command
+	progress   *learn.Progress
+	waits      map[string]bool // as in observer
 	cluster    cluster.Cluster
 	submission string
 	session    *harness.Session // nil where there is none yet
+	noted      error            // why the last verdict could not be kept; nil where it was
 }
 
 // watch watches in a terminal, or prints plain lines.
 func (w *watched) watch(ctx context.Context, first int) error {
 	labs := watch.Labs{
-		Submission: w.submission, Labs: w.course.Labs, First: first,
-		Check: w.check, Ready: w.ready,
-		Explain: func(err error) string { return explained(w.cmd, err) },
+		Submission: w.submission, Labs: w.course.Way(), First: first,
+		Check: w.check, Judged: w.judged, Ready: w.ready, Report: w.report,
 		Actions: []watch.Action{
-			{Key: "t", Name: "task", Do: w.taskText},
+			{Key: "h", Name: "hint", Do: w.shown(w.hint)},
+			{Key: "d", Name: "difference", Do: w.shown(w.difference)},
+			{Key: "o", Name: "page", Do: w.openPage},
+			{Key: "t", Name: "task", Do: w.shown((*front).taskOf)},
+			{Key: "l", Name: "list", Do: w.shown(w.list)},
 			{Key: "r", Name: "reset", Question: w.restarts, Do: w.restartLab},
 		},
 	}
-	if w.course.Story != nil {
-		labs.Labs = append(slices.Clone(labs.Labs), *w.course.Story)
-	}
-	if in, ok := w.stdin.(*os.File); ok && isTerminal(w.stdout) && isTerminal(in) {
+	if isTerminal(w.stdout) && isTerminal(w.stdin) {
 		w.display = nil // the screen is the watcher's
 		return labs.Screen(ctx, w.stdin, w.stdout)
 	}
 	lab := labs.Labs[first]
 	labs.Watch(ctx, lab, nil, func() {}, func(v watch.Verdict) {
-		if v.Err != nil {
-			fmt.Fprintln(w.stdout, labs.Explain(v.Err))
-		} else {
-			report.NewTerminal(w.stdout, false).Show(v.Result, true)
-		}
-		fmt.Fprintf(w.stdout, "\nWaiting for a change of %s.\n", lab.Folder())
+		fmt.Fprintf(w.stdout, "%s\nWaiting for a change of %s.\n", w.report(v, true), labs.Watched(lab))
 	})
 	return nil
+}
+
+// report is a verdict as checking the lab alone would print it.
+func (w *watched) report(v watch.Verdict, evidence bool) string {
+	if v.Err != nil {
+		return explained(w.cmd, v.Err) + "\n"
+	}
+	text, err := w.shown(func(f *front, _ *cobra.Command, lab harness.Lab) error {
+		o := &observer{cmd: w.cmd, waits: w.waits}
+		result := *v.Result
+		result.Labs = []harness.LabResult{result.Labs[0]}
+		result.Labs[0].Checks = nil
+		for _, c := range v.Result.Labs[0].Checks {
+			o.stuck = o.stuck || c.Outcome == harness.Fail && w.waits[c.ID]
+			result.Labs[0].Checks = append(result.Labs[0].Checks, o.worded(c))
+		}
+		report.NewTerminal(f.stdout, isTerminal(f.stdout)).Show(&result, evidence)
+		if w.noted != nil {
+			fmt.Fprintf(f.stdout, "note: %s\n", explained(w.cmd, w.noted))
+		}
+		keys := isTerminal(f.stdin)
+		switch {
+		case o.stuck && keys:
+			fmt.Fprintln(f.stdout, "Stuck? Press h for a hint; hints cost no points.")
+		case o.stuck:
+			fmt.Fprintln(f.stdout, withVariables(w.cmd, stuck))
+		case result.Outcome != harness.Pass:
+		case keys:
+			if err := f.meaning(w.cmd, lab); err != nil {
+				return err
+			}
+			fmt.Fprintln(f.stdout, "Press d to compare with the reference solution, n for the next lab.")
+		default:
+			return f.meaning(w.cmd, lab)
+		}
+		return nil
+	})(w.lab(v.Result.Labs[0].Number))
+	if err != nil {
+		return explained(w.cmd, err) + "\n"
+	}
+	return text
+}
+
+func (w *watched) lab(number int) harness.Lab {
+	for _, lab := range w.course.Way() {
+		if lab.Number == number {
+			return lab
+		}
+	}
+	return harness.Lab{}
+}
+
+// shown is a command on a lab as a text.
+func (w *watched) shown(command func(*front, *cobra.Command, harness.Lab) error) func(harness.Lab) (string, error) {
+	return func(lab harness.Lab) (string, error) {
+		text := &styled{plain: !isTerminal(w.stdout)}
+		f := *w.front
+		f.stdout, f.display = text, nil
+		err := command(&f, w.cmd, lab)
+		if err != nil && err != error(exit(1)) { //nolint:errorlint // alone: not yet, and the text says what
+			return "", errors.New(explained(w.cmd, err))
+		}
+		return text.String(), nil
+	}
+}
+
+func (w *watched) hint(f *front, cmd *cobra.Command, lab harness.Lab) error {
+	return f.hintFrom(cmd, w.progress, lab)
+}
+
+func (w *watched) difference(f *front, cmd *cobra.Command, lab harness.Lab) error {
+	if lab.Number == 0 {
+		fmt.Fprintln(f.stdout, "This one has no files of its own.")
+		return nil
+	}
+	return f.differenceFrom(cmd, w.progress, w.submission, lab)
+}
+
+func (w *watched) list(f *front, _ *cobra.Command, _ harness.Lab) error {
+	return f.showProgress(f.progress(w.submission))
+}
+
+// styled is a text that may have a terminal's colours.
+type styled struct {
+	strings.Builder
+	plain bool
+}
+
+// Styled reports whether it may.
+func (s *styled) Styled() bool { return !s.plain }
+
+// judged keeps a verdict as the learner's progress and refreshes the page.
+func (w *watched) judged(_ harness.Lab, result *harness.Result) {
+	w.noted = w.progress.Record(result)
+	if w.noted == nil {
+		w.noted = w.writePage()
+	}
 }
 
 // choose finds the cluster, and stays with that choice.
@@ -139,6 +248,9 @@ func (w *watched) let(ctx context.Context) {
 // check checks a lab. A cluster that something was wrong with is left, and
 // looked for anew by the next check.
 func (w *watched) check(ctx context.Context, lab harness.Lab, observer harness.Observer) (*harness.Result, error) {
+	if err := w.begun(lab); err != nil {
+		return nil, err
+	}
 	if err := w.hold(ctx); err != nil {
 		return nil, err
 	}
@@ -146,15 +258,17 @@ func (w *watched) check(ctx context.Context, lab harness.Lab, observer harness.O
 	if err != nil || result.Outcome == harness.Error {
 		w.let(context.WithoutCancel(ctx))
 	}
-	if err != nil {
-		return nil, err
+	return result, err
+}
+
+// begun puts the starter of a lab into the submission where that has no folder
+// for it.
+func (w *watched) begun(lab harness.Lab) error {
+	if _, err := os.Lstat(filepath.Join(w.submission, lab.Folder())); lab.Number == 0 || err == nil {
+		return nil
 	}
-	for i := range result.Labs {
-		for j, c := range result.Labs[i].Checks {
-			result.Labs[i].Checks[j] = wordedCheck(w.cmd, c)
-		}
-	}
-	return result, nil
+	_, err := w.course.Starter(lab, w.submission)
+	return err
 }
 
 // ready makes the next check quick, where starting pods takes long, and lets
@@ -186,11 +300,23 @@ func (w *watched) restartLab(lab harness.Lab) (string, error) {
 	return fmt.Sprintf("What you wrote is in %s.\nEdit %s.", kept, strings.Join(files, " and ")), nil
 }
 
-// taskText is a lab's text.
-func (w *watched) taskText(lab harness.Lab) (string, error) {
-	text, err := fs.ReadFile(w.course.Files, path.Join(w.course.Dir(lab), "README.md"))
-	if err != nil {
-		return "", fmt.Errorf("reading the task: %w", err)
+// writePage writes the page on what was checked last beside the progress.
+func (w *watched) writePage() error {
+	found, err := w.last(w.submission)
+	if err == nil {
+		err = writePage(found, w.page())
 	}
-	return markdown(withVariables(w.cmd, string(text)), true), nil
+	return err
+}
+
+// page is where the watcher's page is.
+func (w *watched) page() string { return filepath.Join(w.progress.Folder(), report.Page.File) }
+
+// openPage opens the page where there is a screen for it, and says where it is.
+func (w *watched) openPage(harness.Lab) (string, error) {
+	if err := w.writePage(); err != nil {
+		return "", errors.New(explained(w.cmd, err))
+	}
+	_ = browse(w.page()) // the learner opens it otherwise
+	return "The page is " + w.page() + ". It is written anew after each check: open it in a browser and reload it.", nil
 }

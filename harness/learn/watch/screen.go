@@ -9,7 +9,6 @@ import (
 	tea "charm.land/bubbletea/v2"
 
 	"rolecall/harness"
-	"rolecall/harness/report"
 )
 
 // Screen watches in a terminal until the learner quits or ctx is over.
@@ -213,19 +212,15 @@ func (s *screen) body() string {
 	switch {
 	case s.pane != "":
 		return s.pane
-	case s.verdict.Err != nil:
-		return s.Labs.Labs[s.at].Heading() + "\n\n" + s.Explain(s.verdict.Err)
-	case s.verdict.Result == nil:
+	case s.verdict == (Verdict{}):
 		return s.Labs.Labs[s.at].Heading()
 	}
-	var b strings.Builder
-	report.NewTerminal(&b, true).Show(s.verdict.Result, s.evidence)
-	return b.String()
+	return s.Report(s.verdict, s.evidence)
 }
 
 // footer is what goes on, and the keys.
 func (s *screen) footer() string {
-	status := "waiting for a change of " + s.watched(s.Labs.Labs[s.at])
+	status := "waiting for a change of " + s.Watched(s.Labs.Labs[s.at])
 	if s.checking != "" {
 		status = s.checking + " …"
 	}

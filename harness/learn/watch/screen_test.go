@@ -12,6 +12,7 @@ import (
 
 	"rolecall/harness"
 	"rolecall/harness/check"
+	"rolecall/harness/report"
 )
 
 // newScreen is a screen of two labs on which nothing was judged yet.
@@ -20,7 +21,14 @@ func newScreen(t *testing.T) (*screen, *[]int) {
 	s := &screen{
 		Labs: Labs{
 			Submission: "work", Labs: []harness.Lab{{Number: 1, Title: "The kettle"}, {Number: 2, Title: "The cup"}},
-			Explain: func(err error) string { return "rolecall: " + err.Error() },
+			Report: func(v Verdict, evidence bool) string {
+				if v.Err != nil {
+					return "rolecall: " + v.Err.Error()
+				}
+				var b strings.Builder
+				report.NewTerminal(&b, true).Show(v.Result, evidence)
+				return b.String()
+			},
 			Actions: []Action{
 				{Key: "t", Name: "task", Do: func(l harness.Lab) (string, error) { return "The task of " + l.Title, nil }},
 				{Key: "r", Name: "reset",

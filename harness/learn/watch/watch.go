@@ -5,6 +5,7 @@ package watch
 import (
 	"context"
 	"path/filepath"
+	"slices"
 
 	"rolecall/harness"
 )
@@ -19,10 +20,13 @@ type Labs struct {
 	// Check checks a lab. Its observer may be nil. It returns no result after
 	// an error, which says why nothing was judged.
 	Check func(context.Context, harness.Lab, harness.Observer) (*harness.Result, error)
+	// Judged is called with each verdict that counts, before it is told.
+	Judged func(harness.Lab, *harness.Result)
 	// Ready is called when a verdict was told, to make the next one quick.
 	Ready func(context.Context)
-	// Explain words an error for the learner.
-	Explain func(error) string
+	// Report is a verdict for the learner, with all its evidence or without.
+	Report func(v Verdict, evidence bool) string
+
 	Actions []Action
 }
 
@@ -33,8 +37,8 @@ type Action struct {
 	Do        func(harness.Lab) (string, error) // returns a text to show
 }
 
-// watched are the folders whose files are watched, for a person.
-func (l Labs) watched(lab harness.Lab) string {
+// Watched are the folders whose files are watched, for a person.
+func (l Labs) Watched(lab harness.Lab) string {
 	if lab.Number == 0 {
 		return l.Submission
 	}
@@ -53,7 +57,8 @@ type Verdict struct {
 func (l Labs) Watch(ctx context.Context, lab harness.Lab, observer harness.Observer, begins func(), tell func(Verdict)) {
 	watched := files{l.Submission, []harness.Lab{lab}}
 	if lab.Number == 0 {
-		watched.labs = l.Labs
+		story := slices.IndexFunc(l.Labs, func(other harness.Lab) bool { return other.Number == 0 })
+		watched.labs = l.Labs[:story]
 	}
 	var before state
 	for {
@@ -71,6 +76,9 @@ func (l Labs) Watch(ctx context.Context, lab harness.Lab, observer harness.Obser
 			continue
 		}
 		before = now
+		if err == nil {
+			l.Judged(lab, result)
+		}
 		tell(Verdict{result, err})
 		l.Ready(ctx)
 	}
