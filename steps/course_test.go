@@ -13,6 +13,7 @@ import (
 
 	"rolecall/harness"
 	"rolecall/harness/e2e/corpus"
+	"rolecall/harness/learn"
 	"rolecall/labs"
 )
 
@@ -81,6 +82,50 @@ func TestTextsAreComplete(t *testing.T) {
 		assert.Regexp(t, `^Next: \[.*\]\(.*\)$`, lines[len(lines)-1], file)
 		assert.NotContains(t, string(text), "<!-- real output", "%s lacks the output of a real run", file)
 	}
+}
+
+// TestEveryWrongSubmissionGetsItsHints takes what the author's gate holds each
+// wrong submission to through the learner's three hints: the second is the one
+// that its file names.
+func TestEveryWrongSubmissionGetsItsHints(t *testing.T) {
+	course, folder := course()
+	for _, lab := range all(t, course) {
+		cases, err := corpus.Cases(os.DirFS(folder), course, lab, corpus.Wrong)
+		require.NoError(t, err)
+		hints, err := course.Hints(lab)
+		require.NoError(t, err)
+		for _, c := range cases {
+			progress, err := learn.Open(course, filepath.Join(t.TempDir(), "work"), nil)
+			require.NoError(t, err)
+			var given *learn.Hint
+			for range learn.Levels {
+				require.NoError(t, progress.Record(failing(lab, c)))
+				given, err = progress.Hint(lab)
+				require.NoError(t, err, c.File)
+				assert.True(t, given.New, c.File)
+			}
+			assert.Equal(t, c.Fails, given.Check.ID, c.File)
+			assert.Equal(t, []string{hints[c.Fails].Idea, "", hints[c.Fails].Similar}, []string{given.Steps[0].Text, given.Steps[1].Text, given.Steps[2].Text}, c.File)
+			assert.Equal(t, c.Hint, given.Check.Hint, c.File)
+			assert.NotEmpty(t, given.Check.Hint, c.File)
+		}
+	}
+}
+
+// failing is the result of a lab in which a wrong submission's check failed.
+func failing(lab harness.Lab, c corpus.Case) *harness.Result {
+	var checks []harness.CheckResult
+	for _, of := range lab.Checks {
+		result := harness.NewCheckResult(of)
+		result.Outcome = harness.Pass
+		if of.ID == c.Fails {
+			result.Outcome, result.Want, result.Got, result.Hint = harness.Fail, c.Wanted, c.Found, c.Hint
+		}
+		checks = append(checks, result)
+	}
+	result := &harness.Result{Labs: []harness.LabResult{harness.NewLabResult(lab, checks, 0)}}
+	result.Sum()
+	return result
 }
 
 // TestHintsGiveNothingAway holds what the course itself says of a check, the idea

@@ -133,6 +133,7 @@ func successes(e *check.Env, seen check.Requests) check.Requests {
 func successComplete(ctx context.Context, e *check.Env) error {
 	run := check.Need[*call](e, "success.allowed").run
 	e.Keep(run.Program)
+	e.Saw(run.Evidence())
 	return printsServices(ctx, e, run)
 }
 

@@ -67,6 +67,7 @@ func tokenRuns(ctx context.Context, e *check.Env) error {
 		return err
 	}
 	e.Keep(call{run, requests.From(pod.IP)})
+	e.Saw(run.Evidence())
 	return run.Ended()
 }
 

@@ -22,7 +22,7 @@ type Effect struct {
 // looked at for it: a few lines of a learner's can stand for millions.
 const (
 	maxEffect = 60
-	maxLooked = 50_000
+	maxLooked = 20_000
 )
 
 // Compare returns the effect of granted rules where asked ones are asked for.
