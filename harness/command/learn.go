@@ -330,8 +330,9 @@ type labStatus struct {
 	Title    string         `json:"title"`
 	State    string         `json:"state"` // passed, begun, not begun
 	Attempts int            `json:"attempts"`
-	Passed   *time.Time     `json:"passed,omitempty"` // for the first time
-	Hints    map[string]int `json:"hints"`            // levels given, by check id
+	Outcome  string         `json:"outcome,omitempty"` // of the last check
+	Passed   *time.Time     `json:"passed,omitempty"`  // for the first time
+	Hints    map[string]int `json:"hints"`             // levels given, by check id
 }
 
 // progress is how far the learner is with each lab.
@@ -347,7 +348,7 @@ func (f *front) progress(submission string) []labStatus {
 		f.display.Say("note: " + err.Error())
 	}
 	for _, s := range states {
-		l := labStatus{Number: s.Lab.Number, Slug: s.Lab.Slug, Title: s.Lab.Title, State: "not begun", Attempts: s.Attempts, Hints: s.Hints}
+		l := labStatus{Number: s.Lab.Number, Slug: s.Lab.Slug, Title: s.Lab.Title, State: "not begun", Attempts: s.Attempts, Outcome: string(s.Outcome), Hints: s.Hints}
 		if s.Begun {
 			l.State = "begun"
 		}
@@ -367,6 +368,9 @@ func (f *front) showProgress(labs []labStatus) error {
 		sign, state := " ", l.State
 		if l.Passed != nil {
 			sign, state = report.Sign(harness.Pass), "passed since "+l.Passed.Local().Format("2006-01-02 15:04")
+			if l.Outcome == string(harness.Fail) {
+				state += ", not at the last check"
+			}
 		}
 		attempts := ""
 		switch {

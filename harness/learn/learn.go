@@ -59,6 +59,7 @@ func (p *Progress) Record(result *harness.Result) error {
 			return err
 		}
 		lab := known.lab(word)
+		lab.Outcome = of.Outcome
 		if of.Outcome.Graded() {
 			lab.Attempts++
 		}
@@ -74,10 +75,11 @@ func (p *Progress) word(number int) string { return p.course.Word(harness.Lab{Nu
 // State is how far the learner is with a lab.
 type State struct {
 	Lab      harness.Lab
-	Begun    bool           // there are files of it, or it was checked
-	Attempts int            // checks that judged it
-	Passed   time.Time      // for the first time; zero if it did not
-	Hints    map[string]int // the levels of hints that were given, by check id
+	Begun    bool            // there are files of it, or it was checked
+	Attempts int             // checks that judged it
+	Outcome  harness.Outcome // of the last check; "" if there was none
+	Passed   time.Time       // for the first time; zero if it did not
+	Hints    map[string]int  // the levels of hints that were given, by check id
 }
 
 // Labs are the course's labs and its story, in the order in which they are
@@ -124,7 +126,7 @@ func (p *Progress) state(known *record, lab harness.Lab) State {
 	if !there {
 		return s
 	}
-	s.Begun, s.Attempts = s.Begun || kept.Attempts > 0, kept.Attempts
+	s.Begun, s.Attempts, s.Outcome = s.Begun || kept.Attempts > 0, kept.Attempts, kept.Outcome
 	if kept.Passed != nil {
 		s.Passed = *kept.Passed
 	}

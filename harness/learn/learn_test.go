@@ -105,6 +105,7 @@ func TestProgressIsKept(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, states, 3)
 	assert.Equal(t, []any{true, 3, morning.Add(2 * time.Second)}, []any{states[0].Begun, states[0].Attempts, states[0].Passed}, "an error of ours is no attempt, and passed stays passed")
+	assert.Equal(t, harness.Fail, states[0].Outcome, "though not when it was checked last")
 	assert.Equal(t, []any{true, 0, true}, []any{states[1].Begun, states[1].Attempts, states[1].Passed.IsZero()}, "files of it are there")
 	assert.False(t, states[2].Begun)
 	state, ok, err = p.Next()
@@ -125,12 +126,15 @@ last: baking
 labs:
   baking:
     attempts: 1
+    outcome: pass
     passed: 2026-01-02T08:00:02Z
   lab-1:
     attempts: 4
+    outcome: pass
     passed: 2026-01-02T08:00:02Z
   lab-2:
     attempts: 1
+    outcome: pass
     passed: 2026-01-02T08:00:02Z
 `, string(text))
 }
@@ -236,7 +240,7 @@ func TestWhereNothingCanBeKept(t *testing.T) {
 	require.NoError(t, err)
 	assert.Len(t, entries, 1, "looking leaves nothing")
 	require.NoError(t, os.WriteFile(submission+"-progress", nil, 0o644))
-	require.ErrorContains(t, p.Ready(), "keeping your progress")
+	require.EqualError(t, p.Ready(), "keeping your progress in "+submission+"-progress: not a directory")
 	require.Error(t, p.Record(run("dough")))
 	assert.Empty(t, *told)
 }

@@ -47,8 +47,9 @@ type record struct {
 // lab is what is known of one lab.
 type lab struct {
 	Attempts int              `yaml:"attempts"`
-	Passed   *time.Time       `yaml:"passed,omitempty"`
-	Hints    map[string]*hint `yaml:"hints,omitempty"` // by check id
+	Outcome  harness.Outcome  `yaml:"outcome,omitempty"` // of the last check
+	Passed   *time.Time       `yaml:"passed,omitempty"`  // for the first time
+	Hints    map[string]*hint `yaml:"hints,omitempty"`   // by check id
 	Compared bool             `yaml:"compared,omitempty"`
 	Others   map[string]any   `yaml:",inline"`
 }
@@ -174,17 +175,23 @@ func (p *Progress) Ready() error {
 		err = errors.Join(probe.Close(), os.Remove(probe.Name()))
 	}
 	if err != nil {
-		return unkept(err)
+		return p.unkept(err)
 	}
 	_, err = p.read()
 	return err
 }
 
-func unkept(err error) error {
+// unkept is why nothing was kept. The name of a file that is not the learner's
+// says nothing.
+func (p *Progress) unkept(err error) error {
+	var at *fs.PathError
+	if errors.As(err, &at) {
+		err = at.Err
+	}
 	if err == nil {
 		return nil
 	}
-	return next.Errorf("free some disk space, or make the folder writable", "keeping your progress: %w", err)
+	return next.Errorf("free some disk space, or make the folder writable", "keeping your progress in %s: %w", p.dir, err)
 }
 
 func (p *Progress) store(name string, text []byte) error {
@@ -192,7 +199,7 @@ func (p *Progress) store(name string, text []byte) error {
 	if err == nil {
 		err = maybe.WriteFile(filepath.Join(p.dir, name), text, 0o644)
 	}
-	return unkept(err)
+	return p.unkept(err)
 }
 
 // bounded reads a regular file of at most limit bytes.
