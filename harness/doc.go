@@ -20,6 +20,10 @@
 // kept; if one of them did not pass, it is skipped. The others run, so a
 // mistake costs no points but its own.
 //
+// A Course may have hints for each check (Course.Hints): the idea and a similar
+// case, around what the check's own failure advises. Package learn gives them to
+// a learner, one for each attempt.
+//
 // # Run
 //
 // Run runs labs on one submission, a directory, in one cluster.Cluster:

@@ -128,28 +128,35 @@ func failing(lab harness.Lab, c corpus.Case) *harness.Result {
 	return result
 }
 
-// TestHintsGiveNothingAway holds what the course itself says of a check, the idea
-// and the similar case, to lines that no solution has, but for those of the
-// starters and those that say nothing by themselves.
+// TestHintsGiveNothingAway holds all three hints to lines that no solution has,
+// but for those of the starters and those that say nothing by themselves.
 func TestHintsGiveNothingAway(t *testing.T) {
-	course, _ := course()
+	course, folder := course()
 	solutions, starters := map[string]bool{}, map[string]bool{}
 	for _, lab := range course.Labs {
 		lines(t, course.Solution, lab, solutions)
 		lines(t, course.Starter, lab, starters)
 	}
+	holds := func(what, text string) {
+		for line := range strings.Lines(text) {
+			line = plain(line)
+			assert.False(t, solutions[line] && !starters[line] && !trivial(line), "%s holds a line of a solution: %s", what, line)
+		}
+		for line := range solutions {
+			assert.False(t, !starters[line] && len(line) > 20 && strings.Contains(text, line), "%s holds a line of a solution: %s", what, line)
+		}
+	}
 	for _, lab := range all(t, course) {
 		hints, err := course.Hints(lab)
 		require.NoError(t, err)
 		for id, hint := range hints {
-			text := hint.Idea + "\n" + hint.Similar
-			for line := range strings.Lines(text) {
-				line = plain(line)
-				assert.False(t, solutions[line] && !starters[line] && !trivial(line), "the hints on %s hold a line of a solution: %s", id, line)
-			}
-			for line := range solutions {
-				assert.False(t, !starters[line] && len(line) > 20 && strings.Contains(text, line), "the hints on %s hold a line of a solution: %s", id, line)
-			}
+			holds("the idea of "+id, hint.Idea)
+			holds("what is like "+id, hint.Similar)
+		}
+		cases, err := corpus.Cases(os.DirFS(folder), course, lab, corpus.Wrong)
+		require.NoError(t, err)
+		for _, c := range cases {
+			holds(c.File, c.Hint)
 		}
 	}
 	for line, says := range map[string]bool{

@@ -80,6 +80,13 @@ func TestTerminalIsPlainAndTellsWhatToDo(t *testing.T) {
 	golden(t, "terminal.txt", out.Bytes())
 }
 
+// TestWhatWaitsIsNotShown: a hint that waits is empty by the time it gets here,
+// and what a manifest grants in full is for whoever asks for it.
+func TestWhatWaitsIsNotShown(t *testing.T) {
+	c := harness.CheckResult{Outcome: harness.Fail, Want: "tea", Got: "soup", Evidence: []check.Evidence{{Effect: &check.Effect{Whom: "ada"}}, {Object: "a pot"}}}
+	assert.Equal(t, "wanted: tea\nfound: soup\nevidence: a pot", Explain(c))
+}
+
 // TestTerminalShowsNoControlCharacters: whatever a learner's names, files and
 // programs hold, nothing of it moves a cursor, and no line of it is at the
 // left, where ours are.
