@@ -72,7 +72,8 @@ owned   = $(if $(strip $(CLUSTER)),--cluster "$(strip $(CLUSTER))") $(if $(strip
 any     = $(owned) $(if $(strip $(CONTEXT)),--context "$(strip $(CONTEXT))" --kubeconfig "$(KUBECONFIG)")
 files   = $(if $(strip $(SUBMISSION)),--submission "$(strip $(SUBMISSION))")
 chosen  = $(if $(strip $(LABS)),--labs "$(strip $(LABS))")
-results = $(if $(strip $(RESULTS)),--results "$(strip $(RESULTS))") $(if $(strip $(HINTS)),--hints-used)
+written = $(if $(strip $(RESULTS)),--results "$(strip $(RESULTS))")
+results = $(written) $(if $(strip $(HINTS)),--hints-used)
 yes     = $(if $(strip $(YES)),--yes)
 page    = $(if $(strip $(OUT)),--out "$(strip $(OUT))")
 key     = --out "$(strip $(OUT))" $(if $(strip $(KEY)),--key "$(strip $(KEY))")
@@ -110,7 +111,7 @@ next: $(rolecall) ## begin the first lab that is not passed
 	$(do)exec $(rolecall) next $(any) $(files)
 
 demo: $(rolecall) ## all labs, with the reference solutions
-	$(do)exec $(rolecall) demo $(any) $(chosen) $(if $(strip $(RESULTS)),--results "$(strip $(RESULTS))")
+	$(do)exec $(rolecall) demo $(any) $(chosen) $(written)
 
 hint: $(rolecall) ## get a hint on what failed, or hint-N; the next one after another attempt
 	$(do)exec $(rolecall) hint $(any) $(files)
@@ -122,7 +123,7 @@ $(differences): $(rolecall) ## after passing lab N, compare your files with the 
 	$(do)exec $(rolecall) difference $(@:difference-%=%) $(any) $(files) $(yes)
 
 report: $(rolecall) ## write report.html (or OUT) on what was checked last, or on RESULTS
-	$(do)exec $(rolecall) report $(files) $(results) $(page)
+	$(do)exec $(rolecall) report $(files) $(written) $(page)
 
 $(solutions): $(rolecall) ## show the reference solution of lab N, after asking
 	$(do)exec $(rolecall) solution $(@:solution-%=%) $(yes)

@@ -216,6 +216,8 @@ func (f *front) showHint(cmd *cobra.Command, h *learn.Hint) error {
 		fmt.Fprintf(f.stdout, "\nThat is the last hint. %s shows the reference solution, after asking.\n", withVariables(cmd, fmt.Sprintf("make solution-%d", h.Lab.Number)))
 	case h.Last:
 		fmt.Fprintln(f.stdout, "\nThat is the last hint.")
+	case f.watching:
+		fmt.Fprintln(f.stdout, "\nThe next hint opens after another attempt: change something and save it.")
 	default:
 		fmt.Fprintf(f.stdout, "\nThe next hint opens after another attempt: change something, then run %s.\n", again)
 	}

@@ -101,6 +101,7 @@ type front struct {
 	context, kubeconfig string         // of an existing cluster
 	home                string
 	yes                 bool
+	watching            bool // the user is in a watcher, and runs no command for another check
 }
 
 // root is the command with all others below it.
@@ -169,10 +170,10 @@ Learn
   demo             the same with the reference solutions
   labs, task N     list the labs; read the task of lab N here
   hint [N]         get a hint; the next one opens after another attempt
+  report           write a page on what was checked last
   difference N     after passing, compare your files with the reference solution
   solution N       show the reference solution of lab N, after asking
   restart N        start lab N over; what you wrote is kept beside it
-  report           write a page on what was checked last
 Teach
   grade            grade one submission on a cluster of its own
   grade-all        grade every submission and write a gradebook

@@ -59,9 +59,34 @@ func (f *front) taskNamed(word string) (harness.Lab, error) {
 
 // printMarkdown prints a text in Markdown.
 func (f *front) printMarkdown(text string) error {
+	if f.watching { // whose screen breaks lines where it must
+		text = unbroken(text)
+	}
 	_, err := io.WriteString(f.stdout, markdown(text, isTerminal(f.stdout)))
 	return err
 }
+
+// unbroken is a text in Markdown with a line for each paragraph and each entry of
+// a list.
+func unbroken(text string) string {
+	var lines []string
+	code, open := false, false // in code; the last line may go on
+	for line := range strings.SplitSeq(text, "\n") {
+		fence := strings.HasPrefix(line, "```")
+		goesOn := !code && !fence && line != "" && !starts.MatchString(line)
+		if goesOn && open {
+			lines[len(lines)-1] += " " + strings.TrimLeft(line, " ")
+		} else {
+			lines = append(lines, line)
+		}
+		code = code != fence
+		open = !code && !fence && line != "" && !strings.HasPrefix(line, "#") && !strings.HasPrefix(line, "|")
+	}
+	return strings.Join(lines, "\n")
+}
+
+// starts matches a line that does not go on where the one before ended.
+var starts = regexp.MustCompile(`^(?:#|\||>|    |\s*[-*] |\s*[0-9]+\. )`)
 
 // markdown is a text whose Markdown is plain enough to be read as it is: with
 // its code indented, and on a terminal with emphasis and links of the terminal's
@@ -82,6 +107,7 @@ func markdown(text string, terminal bool) string {
 		case terminal:
 			line = absolute.ReplaceAllString(line, "\x1b]8;;$2\x1b\\\x1b[4m$1\x1b[0m\x1b]8;;\x1b\\")
 			line = quoted.ReplaceAllString(line, "\x1b[1m$1\x1b[0m")
+			line = stressed.ReplaceAllString(line, "$1\x1b[3m$2\x1b[0m")
 		default:
 			line = absolute.ReplaceAllString(line, "$1 <$2>")
 		}
@@ -95,6 +121,7 @@ var (
 	heading  = regexp.MustCompile(`^#+ +(.*)\n`)
 	absolute = regexp.MustCompile(`\[([^\]]*)\]\((https?://[^)]*)\)`)
 	relative = regexp.MustCompile(`\[([^\]]*)\]\([^):]*\)`)
+	stressed = regexp.MustCompile(`(^|[\s(])\*([^*\s][^*]*)\*`)
 	quoted   = regexp.MustCompile("`([^`]+)`")
 )
 

@@ -173,7 +173,7 @@ func (w *watched) shown(command func(*front, *cobra.Command, harness.Lab) error)
 	return func(lab harness.Lab) (string, error) {
 		text := &styled{plain: !isTerminal(w.stdout)}
 		f := *w.front
-		f.stdout, f.display = text, nil
+		f.stdout, f.display, f.watching = text, nil, true
 		err := command(&f, w.cmd, lab)
 		if err != nil && err != error(exit(1)) { //nolint:errorlint // alone: not yet, and the text says what
 			return "", errors.New(explained(w.cmd, err))

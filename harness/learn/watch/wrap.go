@@ -7,9 +7,9 @@ import (
 	"github.com/charmbracelet/x/ansi"
 )
 
-// hangs matches what stands before the text of a line: the columns of a table,
-// or the name of a field.
-var hangs = regexp.MustCompile(`^\s*(?:\S ?\S+\s{2,}|\S+\s+)?`)
+// hangs matches what is before the text of a line: the name of a field, the
+// columns of a table, or the dash of a list.
+var hangs = regexp.MustCompile(`^(?:    \S+\s+|\s*(?:\S ?\S+\s{2,}|- )?)`)
 
 // wrapped breaks lines that are wider than width columns, and indents what
 // follows as the text begins.

@@ -1,0 +1,23 @@
+package watch
+
+import (
+	"testing"
+
+	"github.com/charmbracelet/x/ansi"
+	"github.com/stretchr/testify/assert"
+)
+
+func TestWrapped(t *testing.T) {
+	for _, c := range []struct{ name, text, want string }{
+		{"short", "as it is", "as it is"},
+		{"paragraph", "a line that is much longer than that", "a line that is much\nlonger than that"},
+		{"field", "    x     this and that thing", "    x     this and\n          that thing"},
+		{"long name", "    name this and that thing", "    name this and\n         that thing"},
+		{"columns", "  ✓ a.b  one two three four", "  ✓ a.b  one two\n         three four"},
+		{"list", "- one two three four five", "- one two three four\n  five"},
+		{"no space", "0123456789012345678901234", "01234567890123456789\n01234"},
+		{"deep", "               far right of it", "               far\n  right of it"},
+	} {
+		t.Run(c.name, func(t *testing.T) { assert.Equal(t, c.want, ansi.Strip(wrapped(c.text, 20))) })
+	}
+}
