@@ -147,7 +147,11 @@ func (m matrixView) title(s state) string {
 // sum are the sentences over the matrix, the one that matters most first.
 func (m matrixView) sum(total counts) (sum []countView) {
 	if n := total.of[beyond]; n > 0 {
-		sum = append(sum, countView{beyond, plural(n, "permission") + " beyond " + m.Limit})
+		text := plural(n, "permission") + " beyond " + m.Limit
+		if total.all {
+			text += ", and by an asterisk all that is not listed"
+		}
+		sum = append(sum, countView{beyond, text})
 	}
 	switch n := total.of[missing]; {
 	case n > 0:
@@ -164,6 +168,7 @@ func (m matrixView) sum(total counts) (sum []countView) {
 type counts struct {
 	of    map[state]int
 	asked int
+	all   bool // by an asterisk beyond what was asked for
 }
 
 // rowOf is the row of one thing and the most telling state in it. Its commands
@@ -189,6 +194,7 @@ func rowOf(a check.Access, on thing, verbs []string, total *counts) (row rowView
 			s = missing
 		}
 		total.of[s]++
+		total.all = total.all || s == beyond && (verb == rbacv1.VerbAll || on.all())
 		if want && s != never {
 			total.asked++
 		}
@@ -243,6 +249,9 @@ func (t thing) rule() rbacv1.PolicyRule {
 	}
 	return rule
 }
+
+// all reports whether the thing is more than one, by an asterisk.
+func (t thing) all() bool { return t.group == rbacv1.APIGroupAll || t.resource == rbacv1.ResourceAll }
 
 func (t thing) String() string {
 	switch {
@@ -348,6 +357,12 @@ func thingsOf(a check.Access) (things []thing, left int) {
 		}
 	}
 	slices.SortFunc(things, func(a, b thing) int {
+		switch all, others := a.all(), b.all(); {
+		case all && !others:
+			return -1
+		case others && !all:
+			return 1
+		}
 		return cmp.Or(strings.Compare(a.url, b.url), strings.Compare(a.group, b.group), strings.Compare(a.resource, b.resource), strings.Compare(a.name, b.name))
 	})
 	return things, left

@@ -63,9 +63,9 @@ func TestMatrix(t *testing.T) {
 			[]string{"2 permissions beyond ClusterRole view", "All of ClusterRole view is allowed, too"}},
 		"everything": {nil, given(rule([]string{"*"}, []string{"*"}, []string{"*"})),
 			[]string{
-				"beyond core pods services  get✓ list✓ watch✗ create✗ update✗ patch✗ delete✗ deletecollection✗ *✗",
-				"beyond all groups *  get✗ list✗ watch✗ create✗ update✗ patch✗ delete✗ deletecollection✗ *✗"},
-			[]string{"23 permissions beyond ClusterRole view", "All of ClusterRole view is allowed, too"}},
+				"beyond all groups *  get✗ list✗ watch✗ create✗ update✗ patch✗ delete✗ deletecollection✗ *✗",
+				"beyond core pods services  get✓ list✓ watch✗ create✗ update✗ patch✗ delete✗ deletecollection✗ *✗"},
+			[]string{"23 permissions beyond ClusterRole view, and by an asterisk all that is not listed", "All of ClusterRole view is allowed, too"}},
 		"by name, and another verb": {nil, []check.Grant{both, given(rbacv1.PolicyRule{Verbs: []string{"use"}, APIGroups: core, Resources: []string{"pods"}, ResourceNames: []string{"a"}})[0]},
 			[]string{"beyond core pods a  use✗", "added core pods services  get✓ list✓"},
 			[]string{"1 permission beyond ClusterRole view", "All of ClusterRole view is allowed, too"}},
