@@ -208,6 +208,9 @@ func rowOf(a check.Access, on thing, verbs []string, total *counts) (row rowView
 		}
 	}
 	row.Asks = first(row.Asks, maxTold)
+	if row.Group == gone {
+		row.Asks = nil
+	}
 	for _, g := range first(a.After, maxGrants) {
 		given := g.Verbs(rule)
 		gives := slices.DeleteFunc(slices.Clone(verbs), func(verb string) bool {
@@ -224,6 +227,10 @@ func rowOf(a check.Access, on thing, verbs []string, total *counts) (row rowView
 	}
 	return row, worst
 }
+
+// gone is a group that roles still name and no API server has served since
+// Kubernetes 1.22, so that kubectl cannot ask about it.
+const gone = "extensions"
 
 // verbsIn are what grants allow on what a rule names.
 func verbsIn(grants []check.Grant, rule rbacv1.PolicyRule) (verbs []string) {

@@ -103,6 +103,14 @@ func TestMatrixTellsWhatGrantsACell(t *testing.T) {
 	}, rows["pods/exec"].Asks)
 }
 
+// TestNoCommandThatKubectlCannotAsk: it would say no, whatever the rules are.
+func TestNoCommandThatKubectlCannotAsk(t *testing.T) {
+	old := check.Grant{Binding: "RoleBinding b", Role: "Role own", Rules: []rbacv1.PolicyRule{rule([]string{"get"}, []string{"extensions"}, []string{"deployments"})}}
+	row := matrixOf(check.Access{After: []check.Grant{old}}, "id").Parts[0].Rows[0]
+	assert.NotEmpty(t, row.Grants)
+	assert.Empty(t, row.Asks)
+}
+
 func TestCommandsAreSafeToPaste(t *testing.T) {
 	a := check.Access{Subject: "a b", Namespace: "default"}
 	for want, on := range map[string]thing{
