@@ -187,6 +187,6 @@ func TestCredentialsAreTold(t *testing.T) {
 		assert.Equal(t, want, credential(r))
 	}
 	assert.Equal(t, "forbidden: no rule allows it", decision(check.Request{Decision: "forbid", Code: 403}))
-	assert.Equal(t, "allowed: RBAC: allowed by x", decision(check.Request{Decision: "allow", Reason: "RBAC: allowed by x"}))
+	assert.Equal(t, "RBAC: allowed by x", decision(check.Request{Decision: "allow", Reason: "RBAC: allowed by x"}))
 	assert.Equal(t, "not asked, because the caller is not known", decision(check.Request{Code: 401}))
 }

@@ -147,7 +147,7 @@ func decision(r check.Request) string {
 	reason := OneLine(r.Reason, 400)
 	switch r.Decision {
 	case "allow":
-		return "allowed: " + cmp.Or(reason, "no reason was recorded")
+		return cmp.Or(reason, "allowed")
 	case "forbid":
 		return "forbidden: " + cmp.Or(reason, "no rule allows it")
 	}
