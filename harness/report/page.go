@@ -147,6 +147,9 @@ func labOf(lab harness.LabResult, id string) labView {
 			Requests: l.Timeline.decided(i), Open: c.Outcome == harness.Fail || c.Outcome == harness.Error,
 		}
 		v.Desc = OneLine(c.Desc, 300)
+		if c.Outcome == harness.Error {
+			v.Told = append(v.Told, toldView{"verdict", notYours})
+		}
 		for _, f := range told(c) {
 			v.Told = append(v.Told, toldView{f.name, check.Printable(f.text, maxField)})
 		}
