@@ -65,7 +65,10 @@ func TestReportsAreForEverybody(t *testing.T) {
 			}
 			assert.Zero(t, ask[int](t, o, `document.scripts.length`))
 			assert.Zero(t, ask[int](t, o, `document.images.length`))
-			assert.LessOrEqual(t, ask[int](t, o, `document.documentElement.scrollWidth - innerWidth`), 0, "nothing is wider than the window")
+			for _, width := range []int64{1200, 700, 360} {
+				require.NoError(t, chromedp.Do(o, chromedp.EmulateViewport(width, 900)))
+				assert.LessOrEqual(t, ask[int](t, o, `document.documentElement.scrollWidth - innerWidth`), 0, "nothing is wider than a window of %d", width)
+			}
 			o.isSilent(t)
 		})
 	}
