@@ -37,6 +37,11 @@ func (s *Session) lab(ctx context.Context, lab Lab) LabResult {
 func (s *Session) begin(ctx context.Context, lab Lab) error {
 	bounded, cancel := s.monitor.While(ctx)
 	defer cancel()
+	attended := make(chan struct{})
+	go func() {
+		defer close(attended)
+		s.env.Attend(bounded)
+	}()
 	var err error
 	if !s.swept {
 		err = s.env.SweepOthers(bounded)
@@ -44,6 +49,7 @@ func (s *Session) begin(ctx context.Context, lab Lab) error {
 	if err == nil && s.course.Before != nil {
 		err = s.course.Before(bounded, s.env)
 	}
+	<-attended
 	if err == nil && lab.Setup != nil {
 		s.env.Begin(check.Setup, nil)
 		err = guarded("setting up "+lab.Heading(), func() error { return lab.Setup(bounded, s.env) })

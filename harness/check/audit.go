@@ -25,6 +25,9 @@ import (
 const (
 	// catchesUp bounds how long the log may take to show what has happened.
 	catchesUp = 10 * time.Second
+	// attaches is how long to wait for a log that may not have been attached in
+	// time to show a request, before sending another.
+	attaches = 100 * time.Millisecond
 	// maxRecord is how many bytes of requests are kept between two marks.
 	maxRecord = 64 << 20
 )
@@ -166,7 +169,7 @@ func (a *Audit) barrier(ctx context.Context, underWay bool) error {
 	if err := a.send(bounded, nonce); err != nil {
 		return err
 	}
-	again := time.NewTicker(time.Second) // the log may not have been attached yet at the first one
+	again := time.NewTicker(attaches) // the log may not have been attached yet at the first one
 	defer again.Stop()
 	var begun map[types.UID]bool // before the barrier, and not over yet
 	for {

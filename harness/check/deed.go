@@ -47,6 +47,18 @@ func (e *Env) Deeds(ctx context.Context) []Deed {
 	return deeds
 }
 
+// Attend waits, the first time, until the audit log is being followed, so that no
+// deed is missed from there on. It waits no longer than deeds are worth. The engine
+// calls it.
+func (e *Env) Attend(ctx context.Context) {
+	if e.Audit == nil || e.attended {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, remembers)
+	defer cancel()
+	e.attended = e.Audit.barrier(ctx, false) == nil
+}
+
 func (a *Audit) takeDeeds(ctx context.Context) Requests {
 	ctx, cancel := context.WithTimeout(ctx, remembers)
 	defer cancel()

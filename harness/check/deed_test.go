@@ -65,6 +65,16 @@ func TestDeedsAreWhatWeChanged(t *testing.T) {
 	assert.Empty(t, (&Env{}).Deeds(t.Context()), "without an audit log")
 }
 
+func TestAttendWaitsOnceUntilTheLogIsFollowed(t *testing.T) {
+	asked := 0
+	e := &Env{Audit: follow(t, func(*json.Encoder) { asked++ })}
+	e.Attend(t.Context())
+	assert.True(t, e.attended)
+	e.Attend(t.Context())
+	assert.Equal(t, 1, asked)
+	(&Env{}).Attend(t.Context()) // without an audit log
+}
+
 // TestDeedsWaitForNobody: a learner's request that stays open is none of theirs.
 func TestDeedsWaitForNobody(t *testing.T) {
 	begun := false

@@ -32,16 +32,17 @@ type Env struct {
 
 	mappers sync.Map // by group and version, what the API server said of its kinds
 
-	mu      sync.Mutex
-	running string         // the check's id
-	needs   []string       // whose values it may use
-	found   map[string]any // by the id of the check that kept it
-	seen    []Evidence
-	started []beginnings             // what callers the last Setup started
-	ahead   map[beginnings][]*Caller // those that wait for the next Setup
-	given   map[target]bool          // objects of the learner's that were stored since Deeds
-	deleted map[target]bool          // objects that Sweep deleted since then
-	strange string                   // what happened first after which the cluster should serve no other submission
+	mu       sync.Mutex
+	running  string         // the check's id
+	needs    []string       // whose values it may use
+	found    map[string]any // by the id of the check that kept it
+	seen     []Evidence
+	started  []beginnings             // what callers the last Setup started
+	ahead    map[beginnings][]*Caller // those that wait for the next Setup
+	given    map[target]bool          // objects of the learner's that were stored since Deeds
+	deleted  map[target]bool          // objects that Sweep deleted since then
+	attended bool                     // the audit log is being followed
+	strange  string                   // what happened first after which the cluster should serve no other submission
 }
 
 // Saw keeps evidence for the check that is running.
