@@ -33,8 +33,8 @@ import (
 // everybody, and keeps an audit log.
 type server struct {
 	*httptest.Server
-	log    *io.PipeReader
-	events *io.PipeWriter
+	log   *io.PipeReader
+	lines chan []byte // of the log, in their order
 
 	mu       sync.Mutex
 	pods     []corev1.Pod
@@ -42,8 +42,14 @@ type server struct {
 }
 
 func newServer(t *testing.T) *server {
-	s := &server{}
-	s.log, s.events = io.Pipe()
+	s := &server{lines: make(chan []byte, 100)}
+	log, events := io.Pipe()
+	s.log = log
+	go func() {
+		for line := range s.lines {
+			_, _ = events.Write(line)
+		}
+	}()
 	s.Server = httptest.NewServer(s)
 	t.Cleanup(s.CloseClientConnections)
 	return s
@@ -118,7 +124,7 @@ func (s *server) saw(event auditv1.Event) {
 	event.TypeMeta = metav1.TypeMeta{APIVersion: "audit.k8s.io/v1", Kind: "Event"}
 	event.Stage = auditv1.StageResponseComplete
 	line, _ := json.Marshal(event)
-	go func() { _, _ = s.events.Write(append(line, '\n')) }()
+	s.lines <- append(line, '\n')
 }
 
 // played is the cluster around it.
