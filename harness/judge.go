@@ -17,6 +17,7 @@ const cleanup = 15 * time.Second
 func (s *Session) lab(ctx context.Context, lab Lab) LabResult {
 	began := time.Now()
 	s.observer.LabBegins(lab)
+	s.only = s.env.Submission.Only(lab.Folder())
 	broken := s.begin(ctx, lab)
 	var checks []CheckResult
 	for _, c := range lab.Checks {
@@ -87,7 +88,7 @@ func (s *Session) check(ctx context.Context, c Check, broken error) CheckResult 
 		if err == nil {
 			err = s.attempt(ctx, c)
 		}
-		result.settle(err)
+		result.settle(err, s.only)
 	}
 	result.Evidence = append(result.Evidence, s.env.Take()...)
 	result.DurationMs = time.Since(began).Milliseconds()

@@ -1,6 +1,7 @@
 package harness
 
 import (
+	"cmp"
 	"errors"
 	"time"
 
@@ -46,7 +47,8 @@ type CheckResult struct {
 	Want       string           `json:"want"`
 	Got        string           `json:"got"`
 	Hint       string           `json:"hint"`
-	Slip       bool             `json:"slip,omitempty"` // the file itself is wrong: missing, unreadable, still the starter
+	Slip       bool             `json:"slip,omitempty"`    // the file itself is wrong: missing, unreadable, still the starter
+	Position   check.Position   `json:"position,omitzero"` // of what is wrong in the submission
 	Evidence   []check.Evidence `json:"evidence"`
 	Error      string           `json:"error,omitempty"` // why we could not check, or why it was skipped
 	Next       string           `json:"next,omitempty"`  // what to do about an error of ours
@@ -136,14 +138,16 @@ func NewCheckResult(c Check) CheckResult {
 	}
 }
 
-// settle turns what a check returned into its outcome.
-func (c *CheckResult) settle(err error) {
+// settle turns what a check returned into its outcome. A failure that does not
+// say where it is, is about the only file that there is, if there is one.
+func (c *CheckResult) settle(err error, only check.Position) {
 	var failure *check.Failure
 	switch {
 	case err == nil:
 		c.Outcome, c.Points = Pass, c.MaxPoints
 	case errors.As(err, &failure):
 		c.Outcome, c.Want, c.Got, c.Hint, c.Slip = Fail, failure.Want, failure.Got, failure.Hint, failure.Slip
+		c.Position = cmp.Or(failure.Position, only)
 	default:
 		c.Outcome, c.Error, c.Next = Error, err.Error(), next.Of(err)
 	}

@@ -27,6 +27,7 @@ type Session struct {
 	cancel   context.CancelFunc // of the connection; nil where there is none
 	observer Observer           // of the run
 	outcomes map[string]Outcome // by check id
+	only     check.Position     // the lab's file, where there is one
 	swept    bool               // nothing of a lab is left
 }
 

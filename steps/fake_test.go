@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -107,4 +108,18 @@ func failureOf(t *testing.T, err error) check.Failure {
 	failure, learners := check.AsFailure(err)
 	require.True(t, learners, "%v", err)
 	return *failure
+}
+
+// at is what stands at a failure's position in a file of that text, up to the
+// line's end.
+func at(t *testing.T, failure check.Failure, text string) string {
+	t.Helper()
+	lines := strings.Split(text, "\n")
+	if failure.Position.Line == 0 {
+		return ""
+	}
+	require.LessOrEqual(t, failure.Position.Line, len(lines))
+	line := []rune(lines[failure.Position.Line-1])
+	require.LessOrEqual(t, failure.Position.Column, len(line)+1)
+	return string(line[failure.Position.Column-1:])
 }

@@ -85,10 +85,11 @@ func reports(run *check.Run, status string, exit int, hint string) error {
 	if run.ExitStatus == exit && strings.Contains(run.FirstLine(), status) {
 		hint = "Print the three digits alone on the first line: " + status + "."
 	}
+	at := run.Program.Position()
 	if trouble := run.Trouble(); trouble != nil {
-		hint = trouble.Hint
+		hint, at = trouble.Hint, trouble.Position
 	}
-	return &check.Failure{Want: fmt.Sprintf("first line %s, exit status %d", status, exit), Got: run.Describe(), Hint: hint}
+	return &check.Failure{Want: fmt.Sprintf("first line %s, exit status %d", status, exit), Got: run.Describe(), Hint: hint, Position: at}
 }
 
 func forbiddenAllowed(ctx context.Context, e *check.Env) error {
@@ -103,6 +104,8 @@ func forbiddenAllowed(ctx context.Context, e *check.Env) error {
 			Want: fmt.Sprintf("in a pod of the namespace %s, where its account may view: list services in %s, answered 200", namespace, namespace),
 			Got:  made.seen.Summary(),
 			Hint: "Ask for the services of the pod's own namespace: read its name from " + check.ServiceAccountPath + "/namespace.",
+
+			Position: program.Position(),
 		}
 	}
 	e.Keep(program)
@@ -120,6 +123,8 @@ func forbiddenUnauthorized(ctx context.Context, e *check.Env) error {
 			Want: "with the token that is mounted in this pod, which the server does not know: a request that is answered 401",
 			Got:  made.seen.Summary(),
 			Hint: "Read the token from " + check.ServiceAccountPath + "/token at each run and send it.",
+
+			Position: program.Position(),
 		}
 	}
 	return reports(made.run, "401", 4, "401 says that the server does not know the caller, 403 that it does and refuses: tell them apart.")
@@ -134,12 +139,14 @@ func forbiddenUnverified(ctx context.Context, e *check.Env) error {
 	if err := made.run.Ended(); err != nil {
 		return err
 	}
-	want := "with a foreign ca.crt: exit status 1, nothing on stdout, no token sent"
+	fail := func(got, hint string) error {
+		return &check.Failure{Want: "with a foreign ca.crt: exit status 1, nothing on stdout, no token sent", Got: got, Hint: hint, Position: program.Position()}
+	}
 	if sent := made.seen.WithCredential(); len(sent) > 0 {
-		return &check.Failure{Want: want, Got: "a request with the token: " + sent.Summary(), Hint: "Verify the server with the mounted ca.crt (curl --cacert, not -k); a server that is not verified gets no token."}
+		return fail("a request with the token: "+sent.Summary(), "Verify the server with the mounted ca.crt (curl --cacert, not -k); a server that is not verified gets no token.")
 	}
 	if made.run.ExitStatus != 1 || strings.TrimSpace(made.run.Stdout) != "" {
-		return &check.Failure{Want: want, Got: made.run.Describe(), Hint: "Without an answer there is no status: say why on stderr and end with 1."}
+		return fail(made.run.Describe(), "Without an answer there is no status: say why on stderr and end with 1.")
 	}
 	return nil
 }

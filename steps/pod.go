@@ -65,13 +65,14 @@ func podManifest(ctx context.Context, e *check.Env) error {
 	}
 	object := objects[0]
 	want := "a Pod that the API server understands"
-	if field, text := commandAsText(object); field != "" {
+	if where, field, text := commandAsText(object); field != "" {
 		words, _ := json.Marshal(strings.Fields(text))
-		return &check.Failure{Want: want, Got: field + ": " + check.Printable(text, 200) + ", which is text where a list belongs", Hint: fmt.Sprintf("`%s` must be a list: %s", field, spaced(words))}
+		return &check.Failure{Want: want, Got: field + ": " + check.Printable(text, 200) + ", which is text where a list belongs", Hint: fmt.Sprintf("`%s` must be a list: %s", field, spaced(words)),
+			Position: e.Position(object, where)}
 	}
 	err = e.DryRun(ctx, object)
 	if refusal, refused := check.AsRefusal(err); refused && !refusal.Admission {
-		return &check.Failure{Want: want, Got: refusal.Message, Hint: fieldHint(refusal.Message)}
+		return &check.Failure{Want: want, Got: refusal.Message, Hint: fieldHint(refusal.Message), Position: refusal.Position}
 	} else if !refused && err != nil {
 		return err
 	}
@@ -86,20 +87,20 @@ func home(e *check.Env) map[string]string {
 }
 
 // commandAsText is the first command or args of a container that is a string
-// where it must be a list.
-func commandAsText(object *unstructured.Unstructured) (field, text string) {
+// where it must be a list, and its path.
+func commandAsText(object *unstructured.Unstructured) (where, field, text string) {
 	for _, list := range []string{"initContainers", "containers"} {
 		containers, _, _ := unstructured.NestedSlice(object.Object, "spec", list)
-		for _, container := range containers {
+		for i, container := range containers {
 			fields, _ := container.(map[string]any)
 			for _, field := range []string{"command", "args"} {
 				if text, isText := fields[field].(string); isText {
-					return field, text
+					return fmt.Sprintf("spec.%s[%d].%s", list, i, field), field, text
 				}
 			}
 		}
 	}
-	return "", ""
+	return "", "", ""
 }
 
 // spaced is a JSON list as people write one.
@@ -127,6 +128,8 @@ func podIdentity(_ context.Context, e *check.Env) error {
 				Want: "a pod that runs as the service account default",
 				Got:  fmt.Sprintf("spec.%s: %s", field, check.Printable(name, 100)),
 				Hint: "Leave spec." + field + " out: a pod that names no account runs as default.",
+
+				Position: e.Position(object, "spec."+field),
 			}
 		}
 	}
@@ -179,7 +182,7 @@ func startPod(ctx context.Context, e *check.Env, object *unstructured.Unstructur
 			return nil, err
 		}
 		if !here {
-			return nil, &check.Failure{Want: want, Got: "spec.nodeName: " + check.Printable(node, 100) + ", a node that is not here", Hint: "Leave spec.nodeName out: the scheduler chooses a node."}
+			return nil, &check.Failure{Want: want, Position: e.Position(object, "spec.nodeName"), Got: "spec.nodeName: " + check.Printable(node, 100) + ", a node that is not here", Hint: "Leave spec.nodeName out: the scheduler chooses a node."}
 		}
 	}
 	created, err := e.CreatePod(ctx, object)
@@ -188,7 +191,7 @@ func startPod(ctx context.Context, e *check.Env, object *unstructured.Unstructur
 		if strings.Contains(refusal.Message, "violates PodSecurity") {
 			hint = "The namespace enforces the Pod Security Standard baseline: drop what the message names (privileged, hostNetwork, hostPath, added capabilities, …)."
 		}
-		return nil, &check.Failure{Want: want, Got: refusal.Error(), Hint: hint}
+		return nil, &check.Failure{Want: want, Got: refusal.Error(), Hint: hint, Position: refusal.Position}
 	}
 	if err != nil {
 		return nil, err

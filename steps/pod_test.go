@@ -32,12 +32,12 @@ func TestPodManifest(t *testing.T) {
 
 	for text, want := range map[string]check.Failure{
 		"apiVersion: v1\nkind: Pod\nmetadata: {name: a}\nspec:\n  containers:\n  - name: shell\n    command: sleep infinity\n": {
-			Want: "a Pod that the API server understands", Got: "command: sleep infinity, which is text where a list belongs", Hint: "`command` must be a list: [\"sleep\", \"infinity\"]"},
+			Want: "a Pod that the API server understands", Got: "command: sleep infinity, which is text where a list belongs", Hint: "`command` must be a list: [\"sleep\", \"infinity\"]", Position: check.Position{File: podFile, Line: 7, Column: 14}},
 		"apiVersion: v1\nkind: Pod\nmetadata: {name: a}\nspec:\n  initContainers:\n  - name: shell\n    args: -x\n": {
-			Want: "a Pod that the API server understands", Got: "args: -x, which is text where a list belongs", Hint: "`args` must be a list: [\"-x\"]"},
+			Want: "a Pod that the API server understands", Got: "args: -x, which is text where a list belongs", Hint: "`args` must be a list: [\"-x\"]", Position: check.Position{File: podFile, Line: 7, Column: 11}},
 		"apiVersion: apps/v1\nkind: Deployment\n": {
 			Want: "exactly one object, a Pod, in the namespace default", Got: "apps/v1 Deployment",
-			Hint: "Write apiVersion: v1 and kind: Pod; a Deployment makes Pods, but is not one."},
+			Hint: "Write apiVersion: v1 and kind: Pod; a Deployment makes Pods, but is not one.", Position: check.Position{File: podFile, Line: 2, Column: 7}},
 	} {
 		e, _ := newEnv(t, podFile, text)
 		e.Begin("pod.manifest", nil)

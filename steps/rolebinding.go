@@ -62,7 +62,7 @@ func bindingManifest(ctx context.Context, e *check.Env) error {
 		relocate(object, e.Namespaces.Of(Home))
 		err := e.DryRun(ctx, object)
 		if refusal, refused := check.AsRefusal(err); refused {
-			return &check.Failure{Want: "objects that the API server understands", Got: refusal.Message, Hint: bindingHint(refusal.Message)}
+			return &check.Failure{Want: "objects that the API server understands", Got: refusal.Message, Hint: bindingHint(refusal.Message), Position: refusal.Position}
 		}
 		if err != nil {
 			return err
@@ -110,6 +110,8 @@ func bindingNamespaced(_ context.Context, e *check.Env) error {
 				Want: "Roles and RoleBindings only",
 				Got:  "a " + kind.Kind + " named " + check.Printable(object.GetName(), 100),
 				Hint: "A RoleBinding may refer to the ClusterRole view, which exists already; the grant then ends at the binding's namespace.",
+
+				Position: e.Position(object, "kind"),
 			}
 		}
 	}
@@ -141,7 +143,7 @@ func bindingAllowsView(ctx context.Context, e *check.Env) error {
 	if err != nil {
 		return err
 	}
-	if b.grants, err = grants(ctx, e, created); err != nil {
+	if b.grants, err = grants(ctx, e, b.objects, created); err != nil {
 		return err
 	}
 	effect, err := check.Compare(ctx, who.User+" in "+home, b.view, granted(who, b.grants), others(e, b.grants))
@@ -176,18 +178,18 @@ func bindingAllowsView(ctx context.Context, e *check.Env) error {
 	case lacks == 0:
 		return next.Errorf("make status", "waiting for the authorizer to allow what the objects grant: it denies %s after %s", missing[0], check.AccessSettles)
 	}
-	got, hint, err := mistake(ctx, e, b.grants)
+	wrong, err := mistake(ctx, e, b.grants)
 	if err != nil {
 		return err
 	}
-	if got == "" {
-		got = fmt.Sprintf("%d of %d are denied, %s among them", len(missing), all, missing[0])
-		hint = "Bind the ClusterRole view itself, or grant all that make kubectl ARGS=\"describe clusterrole view\" shows."
+	if wrong == nil {
+		wrong = &check.Failure{
+			Got:  fmt.Sprintf("%d of %d are denied, %s among them", len(missing), all, missing[0]),
+			Hint: "Bind the ClusterRole view itself, or grant all that make kubectl ARGS=\"describe clusterrole view\" shows.",
+		}
 	}
-	return e.Submission.Explain(&check.Failure{
-		Want: fmt.Sprintf("all %d permissions of the ClusterRole view, for %s", all, who.User),
-		Got:  got, Hint: hint,
-	}, bindingFile)
+	wrong.Want = fmt.Sprintf("all %d permissions of the ClusterRole view, for %s", all, who.User)
+	return e.Submission.Explain(wrong, bindingFile)
 }
 
 // bind stores the learner's objects, and returns them as they were stored.
@@ -195,7 +197,7 @@ func bind(ctx context.Context, e *check.Env, objects []*unstructured.Unstructure
 	for _, object := range objects {
 		stored, err := e.Create(ctx, object)
 		if refusal, refused := check.AsRefusal(err); refused {
-			return nil, &check.Failure{Want: "objects that the API server accepts", Got: refusal.Message, Hint: "The message is the API server's; it names what it does not accept."}
+			return nil, &check.Failure{Want: "objects that the API server accepts", Got: refusal.Message, Hint: "The message is the API server's; it names what it does not accept.", Position: refusal.Position}
 		}
 		if err != nil {
 			return nil, err
@@ -220,6 +222,8 @@ func bindingNoMore(ctx context.Context, e *check.Env) error {
 				Want: "nothing beyond the ClusterRole view",
 				Got:  fmt.Sprintf("RoleBinding %s also allows: %s", g.name(), check.RuleText(*more)),
 				Hint: "Bind the ClusterRole view: it reads, it changes nothing, and it shows no Secrets.",
+
+				Position: e.Position(g.object, "roleRef.name"),
 			}
 		}
 	}
@@ -246,7 +250,7 @@ func bindingNoMore(ctx context.Context, e *check.Env) error {
 
 func bindingOnlyDefault(_ context.Context, e *check.Env) error {
 	for _, g := range check.Need[binding](e, "rolebinding.allows-view").grants {
-		for _, s := range g.binding.Subjects {
+		for i, s := range g.binding.Subjects {
 			if isAccount(e, s) || len(g.rules) == 0 {
 				continue
 			}
@@ -255,6 +259,8 @@ func bindingOnlyDefault(_ context.Context, e *check.Env) error {
 				Want: "the service account default of the namespace default, and nobody else",
 				Got:  fmt.Sprintf("RoleBinding %s also reaches %s", g.name(), subjectText(s)),
 				Hint: "Name one subject: kind ServiceAccount, name default, namespace default.",
+
+				Position: e.Position(g.object, fmt.Sprintf("subjects[%d]", i)),
 			}
 		}
 	}

@@ -19,7 +19,8 @@ import (
 
 // grant is one binding of the learner's and the rules that it gives.
 type grant struct {
-	binding rbacv1.RoleBinding
+	object  *unstructured.Unstructured // as the learner wrote it
+	binding rbacv1.RoleBinding         // as it was stored
 	rules   []rbacv1.PolicyRule
 	exists  bool // the role that it refers to
 }
@@ -43,14 +44,14 @@ func (g grant) reaches(who check.Subject) bool {
 	return slices.ContainsFunc(g.binding.Subjects, func(s rbacv1.Subject) bool { return who.Is(s, g.binding.Namespace) })
 }
 
-// grants reads what the learner's objects give.
-func grants(ctx context.Context, e *check.Env, objects []*unstructured.Unstructured) ([]grant, error) {
+// grants reads what the learner's objects give, which were stored as stored.
+func grants(ctx context.Context, e *check.Env, objects, stored []*unstructured.Unstructured) ([]grant, error) {
 	var grants []grant
-	for _, object := range objects {
+	for i, object := range stored {
 		if object.GroupVersionKind() != roleBindingKind {
 			continue
 		}
-		var g grant
+		g := grant{object: objects[i]}
 		err := runtime.DefaultUnstructuredConverter.FromUnstructured(object.Object, &g.binding)
 		if err == nil {
 			g.rules, g.exists, err = rules(ctx, e, g.binding.RoleRef)
@@ -102,48 +103,52 @@ func others(e *check.Env, grants []grant) (names []string) {
 }
 
 // mistake names what keeps the first binding that gives the account nothing
-// from giving it something, and what to do about it.
-func mistake(ctx context.Context, e *check.Env, grants []grant) (got, hint string, err error) {
+// from giving it something, what to do about it, and where that is; nil where
+// each gives it something.
+func mistake(ctx context.Context, e *check.Env, grants []grant) (*check.Failure, error) {
 	if len(grants) == 0 {
-		return "no RoleBinding, so nobody gets anything", "Add a RoleBinding: a Role alone says what may be done, and a RoleBinding says who may.", nil
+		return &check.Failure{Got: "no RoleBinding, so nobody gets anything", Hint: "Add a RoleBinding: a Role alone says what may be done, and a RoleBinding says who may."}, nil
 	}
 	for _, g := range grants {
+		var got, hint, field string
 		ref := g.binding.RoleRef
 		switch {
 		case !g.exists && ref.Kind == clusterRoleKind.Kind:
-			got, hint = "refers to the ClusterRole "+ref.Name+", which does not exist", "Write name: view under roleRef."
+			got, hint, field = "refers to the ClusterRole "+ref.Name+", which does not exist", "Write name: view under roleRef.", "roleRef.name"
 		case !g.exists:
-			got, hint = "refers to the Role "+ref.Name+", which does not exist", "Write kind: ClusterRole and name: view under roleRef."
+			got, hint, field = "refers to the Role "+ref.Name+", which does not exist", "Write kind: ClusterRole and name: view under roleRef.", "roleRef.name"
 			_, isClusterRole, err := rules(ctx, e, rbacv1.RoleRef{Kind: clusterRoleKind.Kind, Name: ref.Name})
 			if err != nil {
-				return "", "", err
+				return nil, err
 			}
 			if isClusterRole {
-				got, hint = got+"; "+ref.Name+" is a ClusterRole", "Write kind: ClusterRole under roleRef."
+				got, hint, field = got+"; "+ref.Name+" is a ClusterRole", "Write kind: ClusterRole under roleRef.", "roleRef.kind"
 			}
 		case len(g.binding.Subjects) == 0:
-			got, hint = "names no subject", "Name one under subjects: kind ServiceAccount, name default, namespace default."
+			got, hint, field = "names no subject", "Name one under subjects: kind ServiceAccount, name default, namespace default.", "subjects"
 		case !g.reaches(subject(e)):
-			got, hint = "names "+subjectText(g.binding.Subjects[0])+" as its subject", subjectHint(g.binding.Subjects[0])
+			wrong, advice := wrongSubject(g.binding.Subjects[0])
+			got, hint, field = "names "+subjectText(g.binding.Subjects[0])+" as its subject", advice, "subjects[0]."+wrong
 		default:
 			continue
 		}
-		return check.Printable("RoleBinding "+g.name()+" "+got, 300), hint, nil
+		return &check.Failure{Got: check.Printable("RoleBinding "+g.name()+" "+got, 300), Hint: hint, Position: e.Position(g.object, field)}, nil
 	}
-	return "", "", nil
+	return nil, nil
 }
 
-// subjectHint is the one thing that is wrong with a subject.
-func subjectHint(s rbacv1.Subject) string {
+// wrongSubject is the one field that is wrong with a subject, and what to do
+// about it.
+func wrongSubject(s rbacv1.Subject) (field, hint string) {
 	switch {
 	case s.Kind != rbacv1.ServiceAccountKind && s.Name == "default":
-		return "A service account is not a " + s.Kind + ": write kind: ServiceAccount, without apiGroup."
+		return "kind", "A service account is not a " + s.Kind + ": write kind: ServiceAccount, without apiGroup."
 	case s.Kind != rbacv1.ServiceAccountKind:
-		return "Name the account: kind ServiceAccount, name default, namespace default."
+		return "kind", "Name the account: kind ServiceAccount, name default, namespace default."
 	case s.Name != "default":
-		return "Write name: default under subjects."
+		return "name", "Write name: default under subjects."
 	}
-	return "Write namespace: default under subjects: the account is in that namespace."
+	return "namespace", "Write namespace: default under subjects: the account is in that namespace."
 }
 
 // isAccount reports whether a subject is the learner's service account and

@@ -79,25 +79,28 @@ func TestRoleBindingNamesTheOneMistake(t *testing.T) {
 		require.Contains(t, goodBinding, old)
 		return strings.Replace(goodBinding, old, with, 1)
 	}
-	for name, test := range map[string]struct{ text, got, hint string }{
-		"Role for ClusterRole": {change("kind: ClusterRole", "kind: Role"), "RoleBinding a refers to the Role view, which does not exist; view is a ClusterRole", "Write kind: ClusterRole under roleRef."},
-		"no such Role":         {change("kind: ClusterRole, name: view", "kind: Role, name: viewer"), "RoleBinding a refers to the Role viewer, which does not exist", "Write kind: ClusterRole and name: view under roleRef."},
-		"no such ClusterRole":  {change("name: view", "name: veiw"), "RoleBinding a refers to the ClusterRole veiw, which does not exist", "Write name: view under roleRef."},
-		"a User":               {change("kind: ServiceAccount, name: default, namespace: default", "kind: User, name: default"), "RoleBinding a names User default as its subject", "A service account is not a User: write kind: ServiceAccount, without apiGroup."},
-		"another name":         {change("name: default, ", "name: defualt, "), "RoleBinding a names ServiceAccount defualt in default as its subject", "Write name: default under subjects."},
-		"another namespace":    {change("namespace: default", "namespace: kube-system"), "RoleBinding a names ServiceAccount default in kube-system as its subject", "Write namespace: default under subjects: the account is in that namespace."},
-		"a name cut short":     {change("kind: ServiceAccount, name: default, namespace: default", `kind: User, name: "system:serviceaccount:default"`), "RoleBinding a names User system:serviceaccount:default as its subject", "Name the account: kind ServiceAccount, name default, namespace default."},
-		"no subject":           {change("[{kind: ServiceAccount, name: default, namespace: default}]", "[]"), "RoleBinding a names no subject", "Name one under subjects: kind ServiceAccount, name default, namespace default."},
-		"a Role alone":         {"apiVersion: rbac.authorization.k8s.io/v1\nkind: Role\nmetadata: {name: a}\n", "no RoleBinding, so nobody gets anything", "Add a RoleBinding: a Role alone says what may be done, and a RoleBinding says who may."},
+	for name, test := range map[string]struct{ text, got, hint, at string }{
+		"Role for ClusterRole": {change("kind: ClusterRole", "kind: Role"), "RoleBinding a refers to the Role view, which does not exist; view is a ClusterRole", "Write kind: ClusterRole under roleRef.", "Role, name: view}"},
+		"no such Role":         {change("kind: ClusterRole, name: view", "kind: Role, name: viewer"), "RoleBinding a refers to the Role viewer, which does not exist", "Write kind: ClusterRole and name: view under roleRef.", "viewer}"},
+		"no such ClusterRole":  {change("name: view", "name: veiw"), "RoleBinding a refers to the ClusterRole veiw, which does not exist", "Write name: view under roleRef.", "veiw}"},
+		"a User":               {change("kind: ServiceAccount, name: default, namespace: default", "kind: User, name: default"), "RoleBinding a names User default as its subject", "A service account is not a User: write kind: ServiceAccount, without apiGroup.", "User, name"},
+		"another name":         {change("name: default, ", "name: defualt, "), "RoleBinding a names ServiceAccount defualt in default as its subject", "Write name: default under subjects.", "defualt,"},
+		"another namespace":    {change("namespace: default", "namespace: kube-system"), "RoleBinding a names ServiceAccount default in kube-system as its subject", "Write namespace: default under subjects: the account is in that namespace.", "kube-system}"},
+		"a name cut short":     {change("kind: ServiceAccount, name: default, namespace: default", `kind: User, name: "system:serviceaccount:default"`), "RoleBinding a names User system:serviceaccount:default as its subject", "Name the account: kind ServiceAccount, name default, namespace default.", "User, name"},
+		"no subject":           {change("[{kind: ServiceAccount, name: default, namespace: default}]", "[]"), "RoleBinding a names no subject", "Name one under subjects: kind ServiceAccount, name default, namespace default.", "subjects: []"},
+		"a Role alone":         {"apiVersion: rbac.authorization.k8s.io/v1\nkind: Role\nmetadata: {name: a}\n", "no RoleBinding, so nobody gets anything", "Add a RoleBinding: a Role alone says what may be done, and a RoleBinding says who may.", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel() // each waits a second for the authorizer
 			e, _ := newEnv(t, bindingFile, test.text)
 			id, err := run(t, RoleBinding(), e)
 			assert.Equal(t, "rolebinding.allows-view", id)
+			failure := failureOf(t, err)
+			assert.True(t, strings.HasPrefix(at(t, failure, test.text), test.at), at(t, failure, test.text))
+			failure.Position = check.Position{}
 			assert.Equal(t, check.Failure{
 				Want: "all 4 permissions of the ClusterRole view, for system:serviceaccount:default:default", Got: test.got, Hint: test.hint,
-			}, failureOf(t, err))
+			}, failure)
 		})
 	}
 }
@@ -119,7 +122,13 @@ func TestRoleBindingFindsWhatIsMore(t *testing.T) {
 			f.obey("get", "list")
 			id, err := run(t, RoleBinding(), e)
 			assert.Equal(t, test.id, id)
-			assert.Equal(t, test.got, failureOf(t, err).Got)
+			failure := failureOf(t, err)
+			assert.Equal(t, test.got, failure.Got)
+			wrong := "admin}"
+			if test.id == "rolebinding.only-default" {
+				wrong = test.subjects[1:]
+			}
+			assert.Equal(t, wrong, at(t, failure, goodBinding+admin+test.subjects+"\n"))
 		})
 	}
 }

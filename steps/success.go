@@ -162,13 +162,14 @@ func printsServices(ctx context.Context, e *check.Env, run *check.Run) error {
 	slices.Sort(printed)
 	e.Saw(check.Evidence{Object: "the services that exist: " + strings.Join(exist, ", ")})
 	fail := func(got, hint string) error {
+		at := run.Program.Position()
 		if trouble := run.Trouble(); trouble != nil {
-			hint = trouble.Hint
+			hint, at = trouble.Hint, trouble.Position
 		}
 		return &check.Failure{
 			Want: fmt.Sprintf("the names of the %d services that exist, one per line, and exit status 0", len(exist)),
 			Got:  planted.ReplaceAllString(got, "svc-…"),
-			Hint: hint,
+			Hint: hint, Position: at,
 		}
 	}
 	for _, name := range exist {

@@ -173,7 +173,7 @@ func (c *call) missed(e *check.Env, want string) error {
 		return c.run.Ended()
 	case len(c.seen) == 0 && trouble != nil:
 		failure.Got += ": " + trouble.What
-		failure.Hint = trouble.Hint
+		failure.Hint, failure.Position = trouble.Hint, trouble.Position
 	case len(c.seen) == 0:
 		if message := c.run.Message(); message != "" {
 			failure.Got += "; on stderr " + message
@@ -192,7 +192,7 @@ func (c *call) missed(e *check.Env, want string) error {
 		}
 		failure.Hint = "The server saw no token. The header is Authorization: Bearer TOKEN, with one space before the content of " + check.ServiceAccountPath + "/token."
 	case trouble != nil:
-		failure.Hint = trouble.Hint
+		failure.Hint, failure.Position = trouble.Hint, trouble.Position
 	case slices.ContainsFunc(c.seen, func(r check.Request) bool { return r.Namespace == "NAMESPACE" }):
 		failure.Hint = "NAMESPACE stands for the pod's own namespace: read it from " + check.ServiceAccountPath + "/namespace."
 	case c.seen[0].Verb == "watch":

@@ -18,7 +18,7 @@ type Answer struct {
 // what is right, as source has it ("as in the refusal"). The failure names all
 // wrong keys at once, in the order of expected.
 func (e *Env) Answers(file, source string, expected ...Answer) error {
-	documents, err := e.YAML(file)
+	documents, err := e.documents(file)
 	if err != nil {
 		return err
 	}
@@ -26,37 +26,46 @@ func (e *Env) Answers(file, source string, expected ...Answer) error {
 	for i, answer := range expected {
 		keys[i] = answer.Key
 	}
-	fail := func(got, hint string) *Failure {
-		return &Failure{Want: file + " with the keys " + list(keys) + " and no other", Got: got, Hint: hint}
+	fail := func(at Position, got, hint string) *Failure {
+		return &Failure{Want: file + " with the keys " + list(keys) + " and no other", Got: got, Hint: hint, Position: at.in(file)}
 	}
-	slip := func(got, hint string) error {
-		err := fail(got, hint)
+	slip := func(at Position, got, hint string) error {
+		err := fail(at, got, hint)
 		err.Slip = true
 		return err
 	}
 	if len(documents) != 1 {
-		return slip(fmt.Sprintf("%d documents", len(documents)), "Write a line of the form key: value for each key, and no line of ---.")
+		var second Position
+		if len(documents) > 1 {
+			second = documents[1].top.position()
+		}
+		return slip(second, fmt.Sprintf("%d documents", len(documents)), "Write a line of the form key: value for each key, and no line of ---.")
 	}
-	given, isMap := documents[0].(map[string]any)
-	if _, isList := documents[0].([]any); isList {
-		return slip("a list", "Write key: value without dashes.")
+	top := documents[0].top
+	given, isMap := documents[0].value.(map[string]any)
+	if _, isList := documents[0].value.([]any); isList {
+		return slip(top.position(), "a list", "Write key: value without dashes.")
 	}
 	if !isMap {
-		return slip("text without keys", "Write key: value, with a space after the colon.")
+		return slip(top.position(), "text without keys", "Write key: value, with a space after the colon.")
 	}
 
 	var wrong, got []string
 	var hint string
+	var at Position // of the first that is there
 	for _, answer := range expected {
 		if found, advice := answer.compare(given); found != "" {
 			wrong, got, hint = append(wrong, answer.Key), append(got, found), advice
+			if value, there := top.down(answer.Key, anyNode); there && at.Line == 0 {
+				at = value.position()
+			}
 		}
 	}
 	if len(wrong) > 0 {
 		if len(wrong) > 1 {
 			hint = "Go through them one by one, each with its question in the lab's text."
 		}
-		return &Failure{Want: list(wrong) + " " + source, Got: strings.Join(got, "; "), Hint: hint}
+		return &Failure{Want: list(wrong) + " " + source, Got: strings.Join(got, "; "), Hint: hint, Position: at.in(file)}
 	}
 	maps.DeleteFunc(given, func(key string, _ any) bool { return slices.Contains(keys, key) })
 	if len(given) == 0 {
@@ -64,8 +73,11 @@ func (e *Env) Answers(file, source string, expected ...Answer) error {
 	}
 	for _, key := range slices.Sorted(maps.Keys(given)) {
 		got = append(got, quote(key))
+		if extra, _ := top.down(key, anyNode); at.Line == 0 {
+			at = extra.keyPosition()
+		}
 	}
-	return fail("also "+list(got), "Remove what is not asked for.")
+	return fail(at, "also "+list(got), "Remove what is not asked for.")
 }
 
 // compare returns what was found in place of a right answer, and what to do

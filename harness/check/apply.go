@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	nodes "go.yaml.in/yaml/v3"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -21,7 +22,8 @@ import (
 // its own words: what the object says is not allowed.
 type Refusal struct {
 	Message   string
-	Admission bool // it understood the object, and its admission control turned it down
+	Admission bool     // it understood the object, and its admission control turned it down
+	Position  Position // of the field that it names, as far as it is known
 }
 
 func (r *Refusal) Error() string { return "the API server refused it: " + r.Message }
@@ -83,7 +85,7 @@ func (e *Env) refused(ctx context.Context, object *unstructured.Unstructured, er
 		return ours
 	}
 	status := answer.Status()
-	refusal := &Refusal{Message: words(status), Admission: status.Reason == metav1.StatusReasonForbidden}
+	refusal := &Refusal{Message: words(status), Admission: status.Reason == metav1.StatusReasonForbidden, Position: e.writtenAt(object).blamed(status)}
 	switch {
 	case apierrors.IsAlreadyExists(err):
 		return next.Errorf(deletion(object.GetKind(), object.GetName(), object.GetNamespace()),
@@ -137,9 +139,51 @@ func deletion(kind, name, namespace string) string {
 }
 
 var (
+	unknown    = regexp.MustCompile(`unknown field "([^"]+)"`)
 	unfit      = regexp.MustCompile(`json: cannot unmarshal (\S+) into Go struct field \S+?\.([^. ]\S*) of type (\S+)`)
 	readerWord = regexp.MustCompile(`^.* in version "[^"]*" cannot be handled as a [^:]*: `)
 )
+
+// blamed is where the field is that an API server's refusal names: first where
+// the object could not be read, or else as the cause of the refusal.
+func (w written) blamed(status metav1.Status) Position {
+	if named := unknown.FindStringSubmatch(status.Message); named != nil {
+		if found, whole := w.top.down(named[1], anyNode); whole {
+			return found.keyPosition().in(w.file)
+		}
+	}
+	if named := unfit.FindStringSubmatch(status.Message); named != nil {
+		path := named[2]
+		found, _ := w.top.down(path, func(value *nodes.Node) bool { return jsonType(value) == named[1] })
+		return found.position().in(w.file)
+	}
+	if status.Details != nil {
+		for _, cause := range status.Details.Causes {
+			if cause.Field != "" {
+				found, _ := w.top.down(cause.Field, anyNode)
+				return found.position().in(w.file)
+			}
+		}
+	}
+	return Position{File: w.file}
+}
+
+// jsonType is a value's type in the words of Go's decoder.
+func jsonType(value *nodes.Node) string {
+	switch value.Kind {
+	case nodes.MappingNode:
+		return "object"
+	case nodes.SequenceNode:
+		return "array"
+	}
+	switch value.ShortTag() {
+	case "!!int", "!!float":
+		return "number"
+	case "!!bool":
+		return "bool"
+	}
+	return "string"
+}
 
 // words are an API server's words on an object, without what only a programmer
 // can read.

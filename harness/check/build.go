@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -88,7 +89,7 @@ func (c *Compiler) build(ctx context.Context, name string, source []byte, import
 			return nil, fmt.Errorf("compiling %s: %w", name, ours)
 		}
 	}
-	return nil, notCompiling(name, strings.ReplaceAll(inFile.ReplaceAllString(said, "${1}"+name+":"), dir, "."))
+	return nil, notCompiling(name, source, strings.ReplaceAll(inFile.ReplaceAllString(said, "${1}"+name+":"), dir, "."))
 }
 
 // onlyImporting is a Go file that imports packages and does nothing else.
@@ -177,19 +178,27 @@ func describe(err error) error {
 }
 
 func tooMuchToCompile(name, got string) error {
-	return &Failure{Want: name + " compiles", Got: got, Hint: "Look for types or constants that grow with every line, such as a generic type of a generic type."}
+	return &Failure{Want: name + " compiles", Position: Position{File: name}, Got: got, Hint: "Look for types or constants that grow with every line, such as a generic type of a generic type."}
 }
 
-func notCompiling(name, said string) error {
+// notCompiling is the learner's failure, in the words of the compiler or the
+// linker, which name lines of the source.
+func notCompiling(name string, source []byte, said string) error {
 	var lines []string
 	for line := range strings.Lines(said) {
 		if !strings.HasPrefix(line, "#") {
 			lines = append(lines, strings.TrimRight(line, "\n"))
 		}
 	}
+	at := Position{File: name}
+	if first := regexp.MustCompile(`(?m)^\s*` + regexp.QuoteMeta(name) + `:(\d+)(?::(\d+))?`).FindStringSubmatch(said); first != nil {
+		at.Line, _ = strconv.Atoi(first[1]) // they are digits, or there is no column
+		at.Column, _ = strconv.Atoi(first[2])
+	}
 	return &Failure{
-		Want: name + " compiles",
-		Got:  Printable(strings.Join(lines, "\n"), 1500),
-		Hint: "Correct the first line that the compiler names.",
+		Want:     name + " compiles",
+		Got:      Printable(strings.Join(lines, "\n"), 1500),
+		Hint:     "Correct the first line that the compiler names.",
+		Position: at.characters(source),
 	}
 }

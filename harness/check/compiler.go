@@ -65,6 +65,8 @@ func (c *Compiler) Compile(ctx context.Context, name string, source []byte) ([]b
 			Want: fmt.Sprintf("%s compiles to at most %d MiB", name, maxProgram>>20),
 			Got:  fmt.Sprintf("a program of %d MiB", len(program)>>20),
 			Hint: "Look for a large variable that is filled when it is declared.",
+
+			Position: Position{File: name},
 		}
 	}
 	if err := keep(cached, program); err != nil {

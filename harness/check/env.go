@@ -3,6 +3,7 @@ package check
 import (
 	"sync"
 
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/kubernetes"
@@ -37,12 +38,13 @@ type Env struct {
 	needs    []string       // whose values it may use
 	found    map[string]any // by the id of the check that kept it
 	seen     []Evidence
-	started  []beginnings             // what callers the last Setup started
-	ahead    map[beginnings][]*Caller // those that wait for the next Setup
-	given    map[target]bool          // objects of the learner's that were stored since Deeds
-	deleted  map[target]bool          // objects that Sweep deleted since then
-	attended bool                     // the audit log is being followed
-	strange  string                   // what happened first after which the cluster should serve no other submission
+	started  []beginnings                           // what callers the last Setup started
+	ahead    map[beginnings][]*Caller               // those that wait for the next Setup
+	given    map[target]bool                        // objects of the learner's that were stored since Deeds
+	deleted  map[target]bool                        // objects that Sweep deleted since then
+	attended bool                                   // the audit log is being followed
+	written  map[*unstructured.Unstructured]written // by the object that Objects made of it
+	strange  string                                 // what happened first after which the cluster should serve no other submission
 }
 
 // Saw keeps evidence for the check that is running.

@@ -19,6 +19,8 @@ type Failure struct {
 	// there, cannot be read, or is still the starter. Such a hint gives nothing
 	// of the lab away, so it is shown before anybody asks for it.
 	Slip bool
+
+	Position Position // of what is wrong, as far as it is known
 }
 
 func (f *Failure) Error() string {

@@ -35,7 +35,7 @@ func (e *Env) Objects(ctx context.Context, w Wanted) ([]*unstructured.Unstructur
 		return nil, err
 	}
 	if w.One && len(objects) != 1 {
-		return nil, w.fail(fmt.Sprintf("%d objects (%s)", len(objects), kinds(objects)), "Keep the one that is asked for; a line --- starts another object.")
+		return nil, w.fail(e.Position(objects[1], ""), fmt.Sprintf("%d objects (%s)", len(objects), kinds(objects)), "Keep the one that is asked for; a line --- starts another object.")
 	}
 	seen := map[string]bool{}
 	for _, object := range objects {
@@ -47,26 +47,27 @@ func (e *Env) Objects(ctx context.Context, w Wanted) ([]*unstructured.Unstructur
 			id += " in " + in
 		}
 		if object.GetName() != "" && seen[id] {
-			return nil, w.fail("two objects "+id, "The second would replace the first: give it another name.")
+			return nil, w.fail(e.Position(object, "metadata.name"), "two objects "+id, "The second would replace the first: give it another name.")
 		}
 		seen[id] = true
 	}
 	return objects, nil
 }
 
-func (w Wanted) fail(got, hint string) error {
-	return &Failure{Want: w.Want, Got: Printable(got, 300), Hint: hint}
+func (w Wanted) fail(at Position, got, hint string) error {
+	return &Failure{Want: w.Want, Got: Printable(got, 300), Hint: hint, Position: at}
 }
 
 // prepare makes an object of the learner's ready to be created.
 func (e *Env) prepare(ctx context.Context, w Wanted, object *unstructured.Unstructured) error {
+	fail := func(field, got, hint string) error { return w.fail(e.Position(object, field), got, hint) }
 	kind := object.GroupVersionKind()
 	if !slices.Contains(w.Kinds, kind) {
-		return w.fail(object.GetAPIVersion()+" "+object.GetKind(), w.kindHint(kind))
+		return fail(w.wrongField(kind), object.GetAPIVersion()+" "+object.GetKind(), w.kindHint(kind))
 	}
 	metadata, isMap := object.Object["metadata"].(map[string]any)
 	if !isMap && object.Object["metadata"] != nil {
-		return w.fail("metadata that is not a map", "Write name: and the object's name on a line below metadata:, indented by two spaces.")
+		return fail("metadata", "metadata that is not a map", "Write name: and the object's name on a line below metadata:, indented by two spaces.")
 	}
 	if metadata == nil {
 		metadata = map[string]any{}
@@ -75,19 +76,19 @@ func (e *Env) prepare(ctx context.Context, w Wanted, object *unstructured.Unstru
 	for _, field := range []string{"name", "generateName", "namespace"} {
 		if value := metadata[field]; !empty(value) {
 			if _, isText := value.(string); !isText {
-				return w.fail(fmt.Sprintf("metadata.%s: %v, which is not text", field, value), "Put it in quotes.")
+				return fail("metadata."+field, fmt.Sprintf("metadata.%s: %v, which is not text", field, value), "Put it in quotes.")
 			}
 		}
 	}
 	if nameOf(object) == "" {
 		if name, atTop := object.Object["name"]; atTop {
-			return w.fail(fmt.Sprintf("the field name (%v) at the top of a %s", name, kind.Kind), "Indent name under metadata.")
+			return fail("name", fmt.Sprintf("the field name (%v) at the top of a %s", name, kind.Kind), "Indent name under metadata.")
 		}
-		return w.fail("a "+kind.Kind+" without metadata.name", "Give it a name under metadata.")
+		return fail("metadata.name", "a "+kind.Kind+" without metadata.name", "Give it a name under metadata.")
 	}
 	for _, field := range []string{"finalizers", "ownerReferences"} {
 		if !empty(metadata[field]) {
-			return w.fail("a "+kind.Kind+" with metadata."+field, "Leave metadata."+field+" out: with it the object could outlive the lab, or go before its time.")
+			return fail("metadata."+field, "a "+kind.Kind+" with metadata."+field, "Leave metadata."+field+" out: with it the object could outlive the lab, or go before its time.")
 		}
 		delete(metadata, field)
 	}
@@ -103,12 +104,20 @@ func (e *Env) prepare(ctx context.Context, w Wanted, object *unstructured.Unstru
 		case object.GetNamespace() == "":
 			namespace = e.Namespaces.Home()
 		case !allowed:
-			return w.fail("a "+kind.Kind+" in the namespace "+object.GetNamespace(), "Leave metadata.namespace out, or write "+strings.Join(slices.Sorted(maps.Keys(w.Namespaces)), " or ")+".")
+			return fail("metadata.namespace", "a "+kind.Kind+" in the namespace "+object.GetNamespace(), "Leave metadata.namespace out, or write "+strings.Join(slices.Sorted(maps.Keys(w.Namespaces)), " or ")+".")
 		}
 		metadata["namespace"] = namespace
 	}
 	e.mark(metadata)
 	return nil
+}
+
+// wrongField is the field that makes an object one of another kind.
+func (w Wanted) wrongField(found schema.GroupVersionKind) string {
+	if slices.ContainsFunc(w.Kinds, func(kind schema.GroupVersionKind) bool { return kind.Kind == found.Kind }) {
+		return "apiVersion"
+	}
+	return "kind"
 }
 
 // kindHint is what to do about an object of another kind.
@@ -179,69 +188,84 @@ func (e *Env) mark(metadata map[string]any) {
 
 // manifest reads a file of Kubernetes objects.
 func (e *Env) manifest(file string) ([]*unstructured.Unstructured, error) {
-	values, err := e.YAML(file)
+	const want = "Kubernetes objects"
+	documents, err := e.documents(file)
 	if err != nil {
 		if failure, learners := AsFailure(err); learners && strings.HasPrefix(failure.Want, "YAML") {
-			failure.Want = "Kubernetes objects in " + file
+			failure.Want = want + " in " + file
 		}
 		return nil, err
 	}
-	var objects []*unstructured.Unstructured
-	for _, value := range values {
+	var all []document
+	for _, d := range documents {
 		var problem *problem
-		if objects, problem = flatten(objects, value); problem != nil {
-			return nil, &Failure{Want: "Kubernetes objects in " + file, Got: problem.got, Hint: problem.hint}
+		if all, problem = flatten(all, d); problem != nil {
+			return nil, problem.failure(want, file)
 		}
 	}
-	if len(objects) == 0 {
-		return nil, &Failure{Want: "Kubernetes objects in " + file, Got: "no object, only comments or blank lines", Hint: "Remove the # in front of the object's lines, or write one."}
+	if len(all) == 0 {
+		none := &problem{got: "no object, only comments or blank lines", hint: "Remove the # in front of the object's lines, or write one."}
+		return nil, none.failure(want, file)
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.written == nil {
+		e.written = map[*unstructured.Unstructured]written{}
+	}
+	var objects []*unstructured.Unstructured
+	for _, d := range all {
+		object := &unstructured.Unstructured{Object: d.value.(map[string]any)}
+		objects = append(objects, object)
+		e.written[object] = written{file, d.top}
 	}
 	return objects, nil
 }
 
-// flatten adds a document's object to objects, or those that it lists.
-func flatten(objects []*unstructured.Unstructured, value any) ([]*unstructured.Unstructured, *problem) {
-	fields, isMap := value.(map[string]any)
+// flatten adds a document's object to all, or those that it lists.
+func flatten(all []document, d document) ([]document, *problem) {
+	fields, isMap := d.value.(map[string]any)
 	if !isMap {
-		return nil, notAnObject(value)
+		return nil, notAnObject(d)
 	}
 	object := &unstructured.Unstructured{Object: fields}
 	if object.GetKind() == "" || object.GetAPIVersion() == "" {
 		for _, key := range slices.Sorted(maps.Keys(fields)) {
 			if strings.EqualFold(key, "kind") && key != "kind" || strings.EqualFold(key, "apiVersion") && key != "apiVersion" {
-				return nil, &problem{"the key " + key, "Capitals count: write apiVersion and kind."}
+				wrong, _ := d.top.down(key, anyNode)
+				return nil, &problem{"the key " + key, "Capitals count: write apiVersion and kind.", wrong.keyPosition()}
 			}
 		}
-		return nil, &problem{"an object without apiVersion or kind", "Every object starts with apiVersion and kind."}
+		return nil, d.top.problem("an object without apiVersion or kind", "Every object starts with apiVersion and kind.")
 	}
 	of, isList := strings.CutSuffix(object.GetKind(), "List")
 	if !isList {
-		if len(objects) == maxObjects {
-			return nil, &problem{fmt.Sprintf("more than %d objects", maxObjects), "Keep what the lab asks for."}
+		if len(all) == maxObjects {
+			return nil, d.top.problem(fmt.Sprintf("more than %d objects", maxObjects), "Keep what the lab asks for.")
 		}
-		return append(objects, object), nil
+		return append(all, d), nil
 	}
 	items, isSlice := fields["items"].([]any)
 	if !isSlice {
-		return nil, &problem{"a " + Printable(object.GetKind(), 60) + " without items", "Write the object itself."}
+		return nil, d.top.problem("a "+Printable(object.GetKind(), 60)+" without items", "Write the object itself.")
 	}
-	for _, item := range items {
+	for i, item := range items {
 		if fields, isMap := item.(map[string]any); isMap && of != "" && fields["kind"] == nil && fields["apiVersion"] == nil {
 			fields["apiVersion"], fields["kind"] = object.GetAPIVersion(), of
 		}
+		top, _ := d.top.down(fmt.Sprintf("items[%d]", i), anyNode)
 		var problem *problem
-		if objects, problem = flatten(objects, item); problem != nil {
+		if all, problem = flatten(all, document{item, top}); problem != nil {
 			return nil, problem
 		}
 	}
-	return objects, nil
+	return all, nil
 }
 
-func notAnObject(value any) *problem {
-	if _, isSlice := value.([]any); isSlice {
-		return &problem{"a list where an object belongs", "Remove the - in front of apiVersion, and one level of indentation."}
+func notAnObject(d document) *problem {
+	if _, isSlice := d.value.([]any); isSlice {
+		return d.top.problem("a list where an object belongs", "Remove the - in front of apiVersion, and one level of indentation.")
 	}
-	return &problem{"a document that is not an object: " + quote(fmt.Sprint(value)), "An object starts with apiVersion, kind and metadata."}
+	return d.top.problem("a document that is not an object: "+quote(fmt.Sprint(d.value)), "An object starts with apiVersion, kind and metadata.")
 }
 
 // kinds lists the kinds of objects in their order, for a message.

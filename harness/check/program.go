@@ -46,7 +46,7 @@ func (e *Env) Program(ctx context.Context, dir, stem string) (*Program, error) {
 		return nil, e.Submission.Missing(want, dir, names...)
 	case 1:
 	default:
-		return nil, &Failure{Want: want, Got: "both, so neither is judged", Hint: "Keep the one that you want to hand in and move the other one away.", Slip: true}
+		return nil, &Failure{Want: want, Position: Position{File: found[0]}, Got: "both, so neither is judged", Hint: "Keep the one that you want to hand in and move the other one away.", Slip: true}
 	}
 	name := found[0]
 	text, err := e.Submission.Text(name)
@@ -275,7 +275,7 @@ func (r *Run) Evidence() Evidence {
 // Ended fails a program that did not end by itself, or left something running.
 func (r *Run) Ended() error {
 	fail := func(got, hint string) error {
-		return &Failure{Want: fmt.Sprintf("%s ends by itself within %s", r.Program.Name, ProgramTime), Got: got, Hint: hint}
+		return &Failure{Want: fmt.Sprintf("%s ends by itself within %s", r.Program.Name, ProgramTime), Got: got, Hint: hint, Position: r.Program.Position()}
 	}
 	switch {
 	case r.TimedOut:

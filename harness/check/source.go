@@ -13,26 +13,29 @@ import (
 // inspect refuses what a lab does not allow, before any tool reads it, and
 // returns what the program imports.
 func (c *Compiler) inspect(name string, source []byte) (imports []string, err error) {
-	file, err := parser.ParseFile(token.NewFileSet(), name, source, parser.SkipObjectResolution|parser.ParseComments)
+	files := token.NewFileSet()
+	file, err := parser.ParseFile(files, name, source, parser.SkipObjectResolution|parser.ParseComments)
 	if err != nil {
-		return nil, notCompiling(name, err.Error())
+		return nil, notCompiling(name, source, err.Error())
 	}
-	fail := func(got, hint string) error {
-		return &Failure{Want: name + " is one Go program of package main", Got: got, Hint: hint}
+	fail := func(at token.Pos, got, hint string) error {
+		position := files.PositionFor(at, false) // of no other file, whatever a comment says
+		return &Failure{Want: name + " is one Go program of package main", Got: got, Hint: hint,
+			Position: Position{name, position.Line, position.Column}.characters(source)}
 	}
 	if file.Name.Name != "main" {
-		return nil, fail("package "+file.Name.Name, "Start the program with: package main")
+		return nil, fail(file.Name.Pos(), "package "+file.Name.Name, "Start the program with: package main")
 	}
 	if !hasMain(file) {
-		return nil, fail("no function main", "A program starts at: func main() { … }")
+		return nil, fail(token.NoPos, "no function main", "A program starts at: func main() { … }")
 	}
-	if comment := directive(file); comment != "" {
-		return nil, fail("the directive "+quote(comment), "Remove it: a program of one file needs no directives for the compiler.")
+	if comment := directive(file); comment != nil {
+		return nil, fail(comment.Pos(), "the directive "+quote(comment.Text), "Remove it: a program of one file needs no directives for the compiler.")
 	}
 	for _, spec := range file.Imports {
 		imported, err := strconv.Unquote(spec.Path.Value)
 		if err != nil || !c.allowed(imported) {
-			return nil, fail("an import of "+quote(imported), c.importHint())
+			return nil, fail(spec.Path.Pos(), "an import of "+quote(imported), c.importHint())
 		}
 		imports = append(imports, imported)
 	}
@@ -41,17 +44,17 @@ func (c *Compiler) inspect(name string, source []byte) (imports []string, err er
 
 // directive is the first comment that tells the compiler something. It could
 // reach for files of the host, or make errors seem to be another file's.
-func directive(file *ast.File) string {
+func directive(file *ast.File) *ast.Comment {
 	for _, group := range file.Comments {
 		for _, comment := range group.List {
 			for _, word := range []string{"//go:", "//line ", "/*line ", "//export ", "//extern "} {
 				if strings.HasPrefix(comment.Text, word) {
-					return comment.Text
+					return comment
 				}
 			}
 		}
 	}
-	return ""
+	return nil
 }
 
 func hasMain(file *ast.File) bool {

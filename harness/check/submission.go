@@ -91,7 +91,9 @@ func (s *Submission) Has(name string) bool {
 // become plain ones. What is wrong with the file is a *Failure.
 func (s *Submission) Text(name string) ([]byte, error) {
 	want := "the text file " + name
-	fail := func(got, hint string) error { return &Failure{Want: want, Got: got, Hint: hint, Slip: true} }
+	fail := func(got, hint string) error {
+		return &Failure{Want: want, Got: got, Hint: hint, Position: Position{File: name}, Slip: true}
+	}
 
 	folder := path.Dir(name)
 	if info, err := s.root.Stat(folder); s.Has(folder) && (err != nil || !info.IsDir()) {
@@ -155,19 +157,59 @@ func (s *Submission) Unchanged(name string) bool {
 	return err == nil && bytes.Equal(bytes.TrimSpace(text), bytes.TrimSpace(plain(begun)))
 }
 
-// Explain gives a failure its plainest explanation, where it holds: the file
-// is still the lab's starter. Any other error stays as it is.
+// Explain says of a failure that it is about a file, and gives it its plainest
+// explanation, where it holds: the file is still the lab's starter. Any other
+// error stays as it is.
 func (s *Submission) Explain(err error, file string) error {
 	failure, learners := AsFailure(err)
-	if !learners || !s.Unchanged(file) {
+	if !learners {
 		return err
 	}
 	explained := *failure
+	if explained.Position.File == "" && s.Has(file) {
+		explained.Position.File = file
+	}
+	if !s.Unchanged(file) {
+		return &explained
+	}
 	explained.Slip = true
 	explained.Hint = "You have not changed the starter yet: edit your own " + file
 	if source := s.asked[path.Dir(file)].Source; source != "" {
 		explained.Hint += ", not the one in " + source
 	}
 	explained.Hint += "."
+	if todo := s.find(file, "TODO"); todo.Line > 0 {
+		explained.Position = todo
+	}
 	return &explained
+}
+
+// find is where a file of the submission first has a text, or the file alone.
+func (s *Submission) find(file, text string) Position {
+	at := Position{File: file}
+	content, err := s.Text(file)
+	if err != nil {
+		return at
+	}
+	before, _, found := bytes.Cut(content, []byte(text))
+	if found {
+		at.Line = bytes.Count(before, []byte("\n")) + 1
+		at.Column = utf8.RuneCount(before[bytes.LastIndexByte(before, '\n')+1:]) + 1
+	}
+	return at
+}
+
+// Only is the file that a lab asks for, where it asks for one and that was
+// handed in: then whatever fails is about it.
+func (s *Submission) Only(folder string) Position {
+	files := s.asked[folder].Files
+	if len(files) != 1 {
+		return Position{}
+	}
+	for _, name := range files[0].Names() {
+		if name = path.Join(folder, name); s.Has(name) {
+			return Position{File: name}
+		}
+	}
+	return Position{}
 }

@@ -136,14 +136,15 @@ func TestExplain(t *testing.T) {
 	failure := &Failure{Want: "a Pod", Got: "none", Hint: "look"}
 	ours := errors.New("broken")
 	unchanged := lay(t, map[string]string{"lab-1/pod.yaml": "\xef\xbb\xbfkind: Pod # TODO\r\n"})
-	assert.Equal(t, &Failure{Want: "a Pod", Got: "none", Hint: "You have not changed the starter yet: edit your own lab-1/pod.yaml, not the one in labs/lab-1-pod/starter.", Slip: true},
+	assert.Equal(t, &Failure{Want: "a Pod", Got: "none", Hint: "You have not changed the starter yet: edit your own lab-1/pod.yaml, not the one in labs/lab-1-pod/starter.",
+		Slip: true, Position: Position{"lab-1/pod.yaml", 1, 13}},
 		unchanged.Explain(failure, "lab-1/pod.yaml"))
 	assert.Equal(t, "look", failure.Hint)
 	assert.Equal(t, ours, unchanged.Explain(ours, "lab-1/pod.yaml"))
 	assert.NoError(t, unchanged.Explain(nil, "lab-1/pod.yaml"))
 	assert.Equal(t, error(failure), unchanged.Explain(failure, "lab-2/answer.yaml"))
 	changed := lay(t, map[string]string{"lab-1/pod.yaml": "kind: Pod\n"})
-	assert.Equal(t, error(failure), changed.Explain(failure, "lab-1/pod.yaml"))
+	assert.Equal(t, &Failure{Want: "a Pod", Got: "none", Hint: "look", Position: Position{File: "lab-1/pod.yaml"}}, changed.Explain(failure, "lab-1/pod.yaml"))
 }
 
 func TestPrintable(t *testing.T) {

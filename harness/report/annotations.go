@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"rolecall/harness"
+	"rolecall/harness/check"
 )
 
 // annotations are GitHub Actions workflow commands, one a line: an error for
@@ -20,7 +21,7 @@ func annotations(r *harness.Result) string {
 	for _, lab := range r.Labs {
 		for _, c := range lab.Checks {
 			if level := map[harness.Outcome]string{harness.Fail: "error", harness.Error: "warning", harness.Skipped: "notice"}[c.Outcome]; level != "" {
-				fmt.Fprintf(&b, "::%s title=%s::%s\n", level, property(c.ID), message(Explain(c)))
+				fmt.Fprintf(&b, "::%s title=%s%s::%s\n", level, property(c.ID), place(c.Position), message(Explain(c)))
 			}
 		}
 	}
@@ -28,6 +29,21 @@ func annotations(r *harness.Result) string {
 		fmt.Fprintf(&b, "::notice title=rolecall::%s\n", message(line))
 	}
 	return b.String()
+}
+
+// place is a position as properties of a command; its file is one of the
+// repository where that holds the labs' folders at its top.
+func place(at check.Position) (properties string) {
+	if at.File != "" {
+		properties += ",file=" + property(at.File)
+	}
+	if at.Line > 0 {
+		properties += fmt.Sprintf(",line=%d", at.Line)
+	}
+	if at.Column > 0 {
+		properties += fmt.Sprintf(",col=%d", at.Column)
+	}
+	return properties
 }
 
 // message and property escape a text as the runner's own toolkit does.

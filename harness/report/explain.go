@@ -43,6 +43,9 @@ func told(c harness.CheckResult) (all []field) {
 	switch c.Outcome {
 	case harness.Fail:
 		all = []field{{"wanted", c.Want}, {"found", c.Got}}
+		if c.Position.Line > 0 {
+			all = append(all, field{"at", c.Position.String()})
+		}
 		if c.Hint != "" { // it may wait until somebody asks for it
 			all = append(all, field{"hint", c.Hint})
 		}

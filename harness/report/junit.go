@@ -39,6 +39,8 @@ type junitSuite struct {
 type junitCase struct {
 	Name       string           `xml:"name,attr"`
 	Class      string           `xml:"classname,attr"`
+	File       string           `xml:"file,attr,omitempty"` // where a failure is; GitLab and others link to it
+	Line       int              `xml:"line,attr,omitempty"`
 	Time       string           `xml:"time,attr"`
 	Properties *junitProperties `xml:"properties,omitempty"`
 	Failure    *junitMessage    `xml:"failure,omitempty"`
@@ -105,7 +107,7 @@ func junit(r *harness.Result) junitSuites {
 
 func newJUnitCase(slug string, c harness.CheckResult) junitCase {
 	out := junitCase{
-		Name: c.ID, Class: "rolecall." + slug, Time: seconds(c.DurationMs),
+		Name: c.ID, Class: "rolecall." + slug, File: c.Position.File, Line: c.Position.Line, Time: seconds(c.DurationMs),
 		Properties: &junitProperties{[]junitProperty{
 			{"points", fmt.Sprint(c.Points)}, {"max_points", fmt.Sprint(c.MaxPoints)},
 		}},

@@ -29,6 +29,7 @@ func sample() *harness.Result {
 			Evidence: []check.Evidence{{Request: &check.Request{User: "u", Verb: "list", Code: 403}}}, DurationMs: 1234},
 		{ID: "forbidden.reported", Desc: "it said so", Outcome: harness.Fail, MaxPoints: 4, Needs: []string{"forbidden.observed"},
 			Want: "first line 403, exit status 3", Got: `exit status 0, first line "<b>200</b>"`, Hint: "Print the status.",
+			Position: check.Position{File: "lab-3/call.sh", Line: 7, Column: 3},
 			Evidence: []check.Evidence{
 				{Request: &check.Request{User: "system:serviceaccount:default:default", Verb: "list", Resource: "services", Namespace: "default", Code: 403, Decision: "forbid", Reason: "no rule"}},
 				{Output: &check.Output{Stdout: "\x1b[2J<b>200</b>\nl2\nl3\nl4\nl5\nl6\nl7\nl8\n", ExitStatus: 0}},
