@@ -10,6 +10,7 @@ LABS        ?=#           which labs: 1-3,5, the name of a part, or all
 N           ?=#           watch: the lab to begin with
 RESULTS     ?=#           a directory for results.json and junit.xml; make report reads it
 HINTS       ?=#           with RESULTS: 1 tells in results.json which hints you were given
+PROBLEMS    ?=#           1 also prints each failure in a line that editors read (see docs/editors.md)
 YES         ?=#           1 answers yes to questions
 ARGS        ?=#           for make kubectl, such as ARGS="get pods"
 OUT         ?=#           the directory for logs, for results, evidence and gradebook, or for a bundle; the file of make report
@@ -73,7 +74,7 @@ any     = $(owned) $(if $(strip $(CONTEXT)),--context "$(strip $(CONTEXT))" --ku
 files   = $(if $(strip $(SUBMISSION)),--submission "$(strip $(SUBMISSION))")
 chosen  = $(if $(strip $(LABS)),--labs "$(strip $(LABS))")
 written = $(if $(strip $(RESULTS)),--results "$(strip $(RESULTS))")
-results = $(written) $(if $(strip $(HINTS)),--hints-used)
+results = $(written) $(if $(strip $(HINTS)),--hints-used) $(if $(strip $(PROBLEMS)),--problems)
 yes     = $(if $(strip $(YES)),--yes)
 page    = $(if $(strip $(OUT)),--out "$(strip $(OUT))")
 key     = --out "$(strip $(OUT))" $(if $(strip $(KEY)),--key "$(strip $(KEY))")

@@ -100,10 +100,10 @@ func (c Course) Source(l Lab) string { return path.Join(c.Path, c.Dir(l)) }
 // Lab returns the lab of that number.
 func (c Course) Lab(number int) (Lab, error) { return c.Named(strconv.Itoa(number)) }
 
-// Named returns the lab whose number is that word.
+// Named returns the lab whose number is that word, or whose folder.
 func (c Course) Named(word string) (Lab, error) {
 	for _, lab := range c.Labs {
-		if strconv.Itoa(lab.Number) == word {
+		if strconv.Itoa(lab.Number) == word || lab.Folder() == word {
 			return lab, nil
 		}
 	}

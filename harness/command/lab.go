@@ -31,12 +31,14 @@ type checking struct {
 	results    string // a directory
 	json       bool
 	hints      bool // tell in the results which hints were given
+	problems   bool // also for editors
 	demo       bool // of the reference solutions
 }
 
 func (c *checking) register(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&c.results, "results", "", "write results.json and junit.xml into this `directory`")
 	cmd.Flags().BoolVar(&c.json, "json", false, "print results.json instead of a report")
+	cmd.Flags().BoolVar(&c.problems, "problems", false, "also print each failure in a line that editors read: FILE:LINE:COLUMN: error: TEXT")
 }
 
 func (c *checking) submissionFlag(cmd *cobra.Command) {
@@ -151,6 +153,9 @@ const stuck = "Stuck? make hint gives a hint; hints cost no points."
 // check runs labs on a submission and reports.
 func (f *front) check(cmd *cobra.Command, labs []harness.Lab, c checking) error {
 	ctx := cmd.Context()
+	if c.json && c.problems {
+		return hint(cmd, errors.New("printing a result: --json and --problems are two ways to do so"))
+	}
 	if c.results != "" { // now, rather than after minutes of checking
 		if err := os.MkdirAll(c.results, 0o755); err != nil {
 			return next.Errorf("choose another directory, for example RESULTS=results", "making a directory for the results: %w", err)
@@ -205,6 +210,9 @@ func (f *front) check(cmd *cobra.Command, labs []harness.Lab, c checking) error 
 		terminal.Summary(result)
 		if observer.stuck {
 			fmt.Fprintln(f.stdout, withVariables(cmd, stuck))
+		}
+		if c.problems {
+			fmt.Fprint(f.stdout, "\n", report.Problems(result, c.submission))
 		}
 	}
 	if c.results != "" {

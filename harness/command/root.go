@@ -146,7 +146,7 @@ func (f *front) root() *cobra.Command {
 		}
 		help(cmd, words)
 	})
-	root.AddCommand(f.lab(), f.watch(), f.part(), f.demo(), f.solution(), f.restart(), f.labs(), f.task(), f.next(), f.hint(), f.difference(), f.report())
+	root.AddCommand(f.lab(), f.watch(), f.part(), f.demo(), f.solution(), f.restart(), f.labs(), f.task(), f.next(), f.hint(), f.difference(), f.report(), f.editor())
 	root.AddCommand(f.grade(), f.gradeAll(), f.verifyEvidence(), f.bundle())
 	root.AddCommand(f.up(), f.down(), f.status(), f.reset(), f.kubectl(), f.shell(), f.doctor(), f.logs(), f.clean(), f.version(), f.guardian())
 	return root
@@ -174,6 +174,7 @@ Learn
   difference N     after passing, compare your files with the reference solution
   solution N       show the reference solution of lab N, after asking
   restart N        start lab N over; what you wrote is kept beside it
+  editor           set up Visual Studio Code
 Teach
   grade            grade one submission on a cluster of its own
   grade-all        grade every submission and write a gradebook

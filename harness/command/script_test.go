@@ -103,7 +103,7 @@ func cooking() harness.Course {
 				return err
 			}
 			if strings.TrimSpace(string(text)) != wanted {
-				return &check.Failure{Want: wanted, Got: strings.TrimSpace(string(text)), Hint: "Taste it, then run make reset."}
+				return &check.Failure{Want: wanted, Got: strings.TrimSpace(string(text)), Hint: "Taste it, then run make reset.", Position: check.Position{File: file, Line: 1, Column: 1}}
 			}
 			return nil
 		}

@@ -18,8 +18,9 @@ func typed(cmd *cobra.Command) string {
 	}
 	target := cmd.Name()
 	if words := cmd.Flags().Args(); len(words) == 1 {
-		if _, err := strconv.Atoi(words[0]); err == nil {
-			target += "-" + words[0]
+		number := strings.TrimPrefix(words[0], "lab-")
+		if _, err := strconv.Atoi(number); err == nil {
+			target += "-" + number
 		}
 	}
 	return withVariables(cmd, "make "+target)
