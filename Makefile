@@ -47,7 +47,7 @@ solutions  := $(sort $(numbers:%=solution-%) $(filter solution-%,$(MAKECMDGOALS)
 restarts   := $(sort $(numbers:%=restart-%) $(filter restart-%,$(MAKECMDGOALS)))
 hints      := $(sort $(numbers:%=hint-%) $(filter hint-%,$(MAKECMDGOALS)))
 differences := $(sort $(numbers:%=difference-%) $(filter difference-%,$(MAKECMDGOALS)))
-users      := help $(labs) $(solutions) $(restarts) $(hints) $(differences) $(course) watch next hint demo report grade grade-all verify-evidence bundle \
+users      := help tour $(labs) $(solutions) $(restarts) $(hints) $(differences) $(course) watch next hint demo report explain grade grade-all verify-evidence bundle \
 	up down status reset kubectl shell logs doctor clean
 developers := unit test test-long test-kind test-all verify bench dist
 unknown    := $(filter-out $(users) $(developers) $(rolecall),$(MAKECMDGOALS))
@@ -99,6 +99,9 @@ help: ## this list
 	$(do)awk -v course=$(course) '/^## /{printf "\n%s\n", substr($$0, 4)} /^[$$a-z].*: .*## /{split($$0, a, ":.*## "); sub(/\$$\(course\)/, course, a[1]); gsub(/^\$$\(|s\)$$/, "", a[1]); if (a[1] ~ /^(lab|difference|solution|restart)$$/) a[1] = a[1] "-N"; printf "  make %-16s %s\n", a[1], a[2]}' Makefile
 	$(do)printf '\nVariables: CLUSTER=auto|kind|embedded|existing  NAME=cluster  SUBMISSION=dir  SUBMISSIONS=dir\n           OUT=dir  RESULTS=dir  LABS=1-3  ARGS="get pods"  (all: see Makefile)\n'
 
+tour: $(rolecall) ## see in a minute what it is about; there is nothing to write
+	$(do)exec $(rolecall) tour $(any)
+
 $(labs): $(rolecall) ## check lab N; the first time, get its starter
 	$(do)exec $(rolecall) lab $(@:lab-%=%) $(any) $(files) $(results)
 
@@ -131,6 +134,9 @@ $(solutions): $(rolecall) ## show the reference solution of lab N, after asking
 
 $(restarts): $(rolecall) ## start lab N over; what you wrote is kept beside it
 	$(do)exec $(rolecall) restart $(@:restart-%=%) $(any) $(files) $(yes)
+
+explain: $(rolecall) ## print as JSON what a tutor may be shown of your last results
+	$(do)exec $(rolecall) explain --json $(files)
 
 ## For teachers
 

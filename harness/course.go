@@ -23,6 +23,7 @@ type Course struct {
 	Title   string        // for people
 	Labs    []Lab         // in order, with ascending numbers
 	Story   *Lab          // over all labs of the default part; may be nil
+	Tour    *Lab          // what a newcomer is shown, a screen a check (Screens); may be nil
 	Parts   []Part        // the first is the default; none means one part of all labs
 	Scene   cluster.Scene // what labs find in a cluster
 	Program check.Module  // for learners' Go programs
@@ -258,6 +259,12 @@ func (c Course) Validate() error {
 			wrong("lab %s has the number %d: numbers ascend from 1", lab.Slug, lab.Number)
 		}
 		check(lab, map[string]bool{})
+	}
+	if c.Tour != nil {
+		check(*c.Tour, map[string]bool{})
+		if _, err := c.Screens(); err != nil {
+			errs = append(errs, err)
+		}
 	}
 	if c.Story != nil {
 		all := map[string]bool{}

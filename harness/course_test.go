@@ -104,3 +104,28 @@ func TestStarterKeepsWhatTheLearnerWrote(t *testing.T) {
 	require.NoError(t, err)
 	assert.Empty(t, placed, "a story has no files")
 }
+
+func TestScreensAreTheChecksOfTheTour(t *testing.T) {
+	course := func(text string) Course {
+		return Course{
+			Tour:  &Lab{Slug: "tour", Checks: []Check{{ID: "tour.a", Desc: "One"}, {ID: "tour.b", Desc: "Two"}}},
+			Files: fstest.MapFS{"tour.md": {Data: []byte(text)}},
+		}
+	}
+	screens, err := course("# Tour\n\nText.\n\n## One\n\nbefore\n\n<!-- seen -->\n\nafter\n\n## Two\n\n<!-- seen -->\n").Screens()
+	require.NoError(t, err)
+	assert.Equal(t, []Screen{{Before: "before\n\n", After: "\nafter\n"}, {Before: "", After: "\n"}}, screens)
+	for text, want := range map[string]string{
+		"":                        "has 0 sections for 2 checks",
+		"\n## One\n\n## Two\n":    `the section "One" of tour.md is not headed "One", or has no line <!-- seen -->`,
+		"\n## Two\n\n## One\n":    `is not headed "One"`,
+		"\n## One\n<!-- seen -->": "has 1 sections for 2 checks",
+	} {
+		_, err := course(text).Screens()
+		assert.ErrorContains(t, err, want)
+	}
+	none := course("")
+	none.Files = fstest.MapFS{}
+	_, err = none.Screens()
+	assert.ErrorContains(t, err, "reading the tour")
+}

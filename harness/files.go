@@ -6,6 +6,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"strings"
 
 	"rolecall/harness/check"
 	"rolecall/harness/next"
@@ -31,6 +32,37 @@ func (c Course) Solutions(submission string) error {
 		}
 	}
 	return nil
+}
+
+// Screen is the text of one check of the tour, around what was seen.
+type Screen struct{ Before, After string }
+
+// The file of the tour's texts, and where in one of its sections goes what was
+// seen.
+const (
+	tourFile = "tour.md"
+	seenHere = "<!-- seen -->"
+)
+
+// Screens are the texts of the tour, in the order of its checks: the sections of
+// tour.md, each headed by what its check says.
+func (c Course) Screens() (screens []Screen, err error) {
+	text, err := fs.ReadFile(c.Files, tourFile)
+	if err != nil {
+		return nil, fmt.Errorf("reading the tour: %w", err)
+	}
+	parts := sections(string(text), "## ")[1:]
+	if len(parts) != len(c.Tour.Checks) {
+		return nil, fmt.Errorf("reading the tour: %s has %d sections for %d checks", tourFile, len(parts), len(c.Tour.Checks))
+	}
+	for i, check := range c.Tour.Checks {
+		before, after, marked := strings.Cut(parts[i].text, seenHere)
+		if parts[i].heading != check.Desc || !marked {
+			return nil, fmt.Errorf("reading the tour: the section %q of %s is not headed %q, or has no line %s", parts[i].heading, tourFile, check.Desc, seenHere)
+		}
+		screens = append(screens, Screen{before, strings.TrimPrefix(after, "\n") + "\n"})
+	}
+	return screens, nil
 }
 
 // asked is what the labs ask for, by their folders in a submission.

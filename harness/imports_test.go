@@ -19,7 +19,7 @@ var layers = [][]string{
 	{"harness/cluster/..."},
 	{"harness/check/..."},
 	{"harness"},
-	{"harness/report", "harness/evidence", "harness/intake", "harness/gradebook", "harness/bundle", "harness/learn"},
+	{"harness/report", "harness/evidence", "harness/intake", "harness/gradebook", "harness/bundle", "harness/learn", "harness/tutor"},
 	{"harness/grade", "harness/learn/..."},
 	{"harness/command", "harness/suite", "harness/e2e/..."},
 	{"steps"},

@@ -9,12 +9,12 @@ import (
 	"rolecall/steps"
 )
 
-//go:embed lab-*/README.md lab-*/hints.md lab-*/starter lab-*/solution walkthrough/README.md walkthrough/hints.md
+//go:embed tour.md lab-*/README.md lab-*/hints.md lab-*/starter lab-*/solution walkthrough/README.md walkthrough/hints.md
 var files embed.FS
 
 // Course is the Kubernetes service-account walkthrough.
 func Course() harness.Course {
-	story := steps.Walkthrough()
+	story, tour := steps.Walkthrough(), steps.Tour()
 	return harness.Course{
 		Name:  "walkthrough",
 		Title: "the Kubernetes service-account walkthrough",
@@ -26,6 +26,7 @@ func Course() harness.Course {
 			steps.Success(),
 		},
 		Story:   &story,
+		Tour:    &tour,
 		Parts:   []harness.Part{{Name: "walkthrough", First: 1, Last: 5}},
 		Scene:   steps.Scene(),
 		Program: steps.Program(),

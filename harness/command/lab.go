@@ -211,9 +211,9 @@ func (f *front) check(cmd *cobra.Command, labs []harness.Lab, c checking) error 
 		if observer.stuck {
 			fmt.Fprintln(f.stdout, withVariables(cmd, stuck))
 		}
-		if c.problems {
-			fmt.Fprint(f.stdout, "\n", report.Problems(result, c.submission))
-		}
+	}
+	if c.problems {
+		fmt.Fprint(f.stdout, "\n", report.Problems(result, c.submission))
 	}
 	if c.results != "" {
 		err = errors.Join(err, report.Write(c.results, result))

@@ -146,7 +146,7 @@ func (f *front) root() *cobra.Command {
 		}
 		help(cmd, words)
 	})
-	root.AddCommand(f.lab(), f.watch(), f.part(), f.demo(), f.solution(), f.restart(), f.labs(), f.task(), f.next(), f.hint(), f.difference(), f.report(), f.editor())
+	root.AddCommand(f.lab(), f.watch(), f.part(), f.demo(), f.tour(), f.solution(), f.restart(), f.labs(), f.task(), f.next(), f.hint(), f.difference(), f.report(), f.explain(), f.editor())
 	root.AddCommand(f.grade(), f.gradeAll(), f.verifyEvidence(), f.bundle())
 	root.AddCommand(f.up(), f.down(), f.status(), f.reset(), f.kubectl(), f.shell(), f.doctor(), f.logs(), f.clean(), f.version(), f.guardian())
 	return root
@@ -163,21 +163,20 @@ func program() string {
 // help is all commands on one screen.
 func (f *front) help() string {
 	return fmt.Sprintf(`rolecall checks labs on a real cluster: %s.
-Learn
+Learn (a command's flags: rolecall COMMAND --help)
+  tour             see in a minute what it is about; there is nothing to write
   lab N            check lab N; the first time, get its starter
-  next, watch [N]  begin the first lab that is not passed; check whenever you save
+  next, watch [N]  begin the first lab not passed; check whenever you save
   %-15s  check all labs and the story that they tell together
-  demo             the same with the reference solutions
+  demo, editor     the same with the solutions; set up Visual Studio Code
   labs, task N     list the labs; read the task of lab N here
   hint [N]         get a hint; the next one opens after another attempt
-  report           write a page on what was checked last
+  report, explain  write a page on what was checked last; print it for a tutor
   difference N     after passing, compare your files with the reference solution
   solution N       show the reference solution of lab N, after asking
   restart N        start lab N over; what you wrote is kept beside it
-  editor           set up Visual Studio Code
 Teach
-  grade            grade one submission on a cluster of its own
-  grade-all        grade every submission and write a gradebook
+  grade, grade-all  grade one submission on a cluster of its own; grade a class
   verify-evidence  verify graded results against their signed evidence
   bundle           write a folder for a room without a network
 The cluster
@@ -187,7 +186,6 @@ The cluster
   logs, clean      collect its logs; delete what was built for clusters
   doctor, version  say what this machine can run; say which rolecall this is
 Exit status: 0 all passed, 1 not yet, 2 could not check, 3 needs review.
-For a command's flags, run rolecall COMMAND --help.
 `, f.course.Title, f.course.Name)
 }
 

@@ -19,6 +19,7 @@ import (
 	"rolecall/harness/bundle"
 	"rolecall/harness/check"
 	"rolecall/harness/cluster"
+	"rolecall/harness/next"
 	"rolecall/harness/progress"
 )
 
@@ -109,6 +110,7 @@ func cooking() harness.Course {
 		}
 	}
 	files := fstest.MapFS{
+		"tour.md":                      {Data: []byte("# Tour\n\nTwo screens.\n\n## A stove\n\nHere is one:\n\n<!-- seen -->\n\nIt is hot.\n\n## A smell\n\n<!-- seen -->\n\nRun `make lab-1`.\n")},
 		"lab-1-tea/README.md":          {Data: []byte("# Tea\n\nBoil [water](https://example.org/water), see [soup](../lab-2-soup/README.md), `wait`:\n\n```bash\nmake lab-1 RESULTS=out\n```\n")},
 		"lab-1-tea/starter/tea.txt":    {Data: []byte("cold\n")},
 		"lab-1-tea/solution/tea.txt":   {Data: []byte("hot\n")},
@@ -137,9 +139,26 @@ func cooking() harness.Course {
 		Story: &harness.Lab{Slug: "served", Title: "Serving dinner", Checks: []harness.Check{
 			{ID: "served.all", Desc: "all of it is served", Needs: []string{"tea.hot", "soup.salted"}, Run: func(context.Context, *check.Env) error { return nil }},
 		}},
+		Tour: &harness.Lab{Slug: "look", Title: "A look into the kitchen", Checks: []harness.Check{
+			{ID: "look.stove", Desc: "A stove", Run: sees("It has\nfour plates.")},
+			{ID: "look.smell", Desc: "A smell", Needs: []string{"look.stove"}, Run: func(ctx context.Context, e *check.Env) error {
+				if os.Getenv("SMELLS") != "" {
+					return next.Errorf("make reset", "smelling: it burns")
+				}
+				return sees("\x1b[2JOnions")(ctx, e)
+			}},
+		}},
 		Scene: cluster.Scene{Namespaces: cluster.Namespaces{{Role: "kitchen", Name: "kitchen"}}},
 		Files: files,
 		Path:  "recipes",
+	}
+}
+
+// sees is a check of something to look at.
+func sees(what string) func(context.Context, *check.Env) error {
+	return func(_ context.Context, e *check.Env) error {
+		e.Saw(check.Evidence{Object: what})
+		return nil
 	}
 }
 
