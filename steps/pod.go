@@ -152,6 +152,8 @@ func podRunning(ctx context.Context, e *check.Env) error {
 			Want: fmt.Sprintf("a pod that is still running, without restarts, %s after it became Ready", podStays),
 			Got:  "a pod that was Ready and then stopped running",
 			Hint: "Its command must keep running: choose one that waits, not one that does its work and ends.",
+
+			Position: e.Position(object, "spec.containers[0].command"),
 		}, podFile)
 	}
 	e.Keep(learnerPod{object, pod, toolContainer(e, pod)})
@@ -210,7 +212,31 @@ func startPod(ctx context.Context, e *check.Env, object *unstructured.Unstructur
 		e.Saw(check.Evidence{Object: "its log ends: " + start.Log})
 	}
 	got, hint := whyNotReady(e, start)
-	return nil, &check.Failure{Want: want, Got: got, Hint: hint}
+	failure := &check.Failure{Want: want, Got: got, Hint: hint}
+	if field := fieldNotReady(e, start); field != "" {
+		failure.Position = e.Position(object, field)
+	}
+	return nil, failure
+}
+
+// fieldNotReady is the field of a pod's manifest that keeps it from being Ready,
+// where that is certain, or "".
+func fieldNotReady(e *check.Env, s check.Start) string {
+	containers := s.Pod.Spec.Containers
+	switch {
+	case strings.Contains(s.Never, "Image"):
+		for i, c := range containers {
+			if c.Image != e.Image {
+				return fmt.Sprintf("spec.containers[%d].image", i)
+			}
+			if c.ImagePullPolicy == corev1.PullAlways {
+				return fmt.Sprintf("spec.containers[%d].imagePullPolicy", i)
+			}
+		}
+	case len(containers) == 1 && len(s.Pod.Spec.InitContainers) == 0 && slices.Contains([]string{"CrashLoopBackOff", "Ended", "StartError"}, s.Never):
+		return "spec.containers[0].command"
+	}
+	return ""
 }
 
 // whyNotReady says what keeps a pod from being Ready, and one thing to try.

@@ -107,6 +107,31 @@ func TestWhyAPodIsNotReady(t *testing.T) {
 	}
 }
 
+func TestWhereAPodIsNotReady(t *testing.T) {
+	e := &check.Env{Image: "lab:1"}
+	pod := func(containers ...corev1.Container) *corev1.Pod {
+		return &corev1.Pod{Spec: corev1.PodSpec{Containers: containers}}
+	}
+	ours, another := corev1.Container{Image: "lab:1"}, corev1.Container{Image: "x"}
+	pulled := ours
+	pulled.ImagePullPolicy = corev1.PullAlways
+	for _, test := range []struct {
+		start check.Start
+		field string
+	}{
+		{check.Start{Never: "ImagePullBackOff", Pod: pod(ours, another)}, "spec.containers[1].image"},
+		{check.Start{Never: "ErrImageNeverPull", Pod: pod(pulled)}, "spec.containers[0].imagePullPolicy"},
+		{check.Start{Never: "InvalidImageName", Pod: pod(ours)}, ""},
+		{check.Start{Never: "CrashLoopBackOff", Pod: pod(ours)}, "spec.containers[0].command"},
+		{check.Start{Never: "Ended", Pod: pod(ours)}, "spec.containers[0].command"},
+		{check.Start{Never: "StartError", Pod: pod(ours, ours)}, ""}, // either
+		{check.Start{Never: check.Unschedulable, Pod: pod(ours)}, ""},
+		{check.Start{Pod: pod(ours)}, ""},
+	} {
+		assert.Equal(t, test.field, fieldNotReady(e, test.start), test.start.Never)
+	}
+}
+
 func TestToolContainer(t *testing.T) {
 	e := &check.Env{Image: "lab:1"}
 	pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "a"}, Spec: corev1.PodSpec{Containers: []corev1.Container{{Name: "a", Image: "x"}, {Name: "b", Image: "lab:1"}}}}

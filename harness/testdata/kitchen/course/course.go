@@ -61,7 +61,7 @@ func lab(number int, slug, title, kind string) harness.Lab {
 		}
 		created, err := e.Create(ctx, objects[0])
 		if refusal, refused := check.AsRefusal(err); refused {
-			return &check.Failure{Want: "an object that the API server accepts", Got: refusal.Message, Hint: "The message names the field."}
+			return &check.Failure{Want: "an object that the API server accepts", Got: refusal.Message, Hint: "The message names the field.", Position: refusal.Position}
 		}
 		if err != nil {
 			return err
