@@ -233,7 +233,7 @@ func fieldNotReady(e *check.Env, s check.Start) string {
 				return fmt.Sprintf("spec.containers[%d].imagePullPolicy", i)
 			}
 		}
-	case len(containers) == 1 && len(s.Pod.Spec.InitContainers) == 0 && slices.Contains([]string{"CrashLoopBackOff", "Ended", "StartError"}, s.Never):
+	case len(containers) == 1 && len(s.Pod.Spec.InitContainers) == 0 && slices.Contains([]string{"CrashLoopBackOff", "Ended", "StartError", "RunContainerError"}, s.Never):
 		return "spec.containers[0].command"
 	}
 	return ""

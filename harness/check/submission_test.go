@@ -147,6 +147,14 @@ func TestExplain(t *testing.T) {
 	assert.Equal(t, &Failure{Want: "a Pod", Got: "none", Hint: "look", Position: Position{File: "lab-1/pod.yaml"}}, changed.Explain(failure, "lab-1/pod.yaml"))
 }
 
+func TestOnlyNamesTheFileThatALabAsksFor(t *testing.T) {
+	s := lay(t, map[string]string{"lab-1/pod.yaml": "kind: Pod\n"})
+	assert.Equal(t, Position{File: "lab-1/pod.yaml"}, s.Only("lab-1"))
+	assert.Zero(t, s.Only("lab-7"))
+	none := lay(t, map[string]string{"lab-1/Pod.yaml": "kind: Pod\n"})
+	assert.Zero(t, none.Only("lab-1"), "it is not there")
+}
+
 func TestPrintable(t *testing.T) {
 	assert.Equal(t, `a\x1b[31mb`, Printable("a\x1b[31mb", 100))
 	assert.Equal(t, "né\n\t", Printable("né\n\t", 100))

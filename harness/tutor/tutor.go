@@ -6,6 +6,8 @@
 package tutor
 
 import (
+	"slices"
+
 	"rolecall/harness"
 	"rolecall/harness/check"
 )
@@ -94,11 +96,10 @@ func Explain(course harness.Course, result *harness.Result, hints Hints) (*Expla
 	out := &Explanation{Schema: SchemaVersion, Kubernetes: secret.hide(result.Cluster.Kubernetes), Labs: []Lab{}}
 	sum := harness.Result{}
 	for _, lab := range all {
-		for _, found := range result.Labs {
-			if found.Slug == lab.Slug {
-				explained, of := secret.lab(lab, found, hints)
-				out.Labs, sum.Labs = append(out.Labs, explained), append(sum.Labs, of)
-			}
+		i := slices.IndexFunc(result.Labs, func(l harness.LabResult) bool { return l.Slug == lab.Slug })
+		if i >= 0 {
+			explained, of := secret.lab(lab, result.Labs[i], hints)
+			out.Labs, sum.Labs = append(out.Labs, explained), append(sum.Labs, of)
 		}
 	}
 	sum.Sum()
@@ -111,11 +112,10 @@ func (s *secrets) lab(lab harness.Lab, result harness.LabResult, hints Hints) (L
 	out := Lab{Number: lab.Number, Slug: lab.Slug, Title: lab.Title, Checks: []Check{}}
 	var known []harness.CheckResult
 	for _, c := range lab.Checks {
-		for _, found := range result.Checks {
-			if found.ID == c.ID {
-				known = append(known, found)
-				out.Checks = append(out.Checks, s.check(c, found, hints.Reached[c.ID]))
-			}
+		i := slices.IndexFunc(result.Checks, func(r harness.CheckResult) bool { return r.ID == c.ID })
+		if i >= 0 {
+			known = append(known, result.Checks[i])
+			out.Checks = append(out.Checks, s.check(c, result.Checks[i], hints.Reached[c.ID]))
 		}
 	}
 	of := harness.NewLabResult(lab, known, 0)
@@ -131,7 +131,7 @@ func (s *secrets) check(c harness.Check, result harness.CheckResult, reached []s
 		HintsReached: len(reached), Hints: []string{}, Evidence: []Evidence{},
 	}
 	for _, hint := range reached { // the course's own words: only what looks like a secret is hidden
-		out.Hints = append(out.Hints, readable(hint))
+		out.Hints = append(out.Hints, readable(check.Printable(hint, maxText)))
 	}
 	for _, e := range result.Evidence[:min(maxEvidence, len(result.Evidence))] {
 		out.Evidence = append(out.Evidence, s.evidence(e))

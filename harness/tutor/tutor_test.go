@@ -234,7 +234,12 @@ func TestAnExplanationIsBounded(t *testing.T) {
 	for range 10_000 {
 		c.Evidence = append(c.Evidence, c.Evidence[0])
 	}
+	for range 1000 {
+		r.Labs[0].Checks, r.Labs = append(r.Labs[0].Checks, r.Labs[0].Checks[0]), append(r.Labs, r.Labs[0])
+	}
 	explanation, told := explained(t, r, Hints{})
+	assert.Len(t, explanation.Labs, 1)
+	assert.Len(t, explanation.Labs[0].Checks, 1)
 	assert.Len(t, explanation.Labs[0].Checks[0].Evidence, maxEvidence)
 	assert.Less(t, len(told), 1<<20)
 }
