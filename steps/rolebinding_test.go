@@ -46,11 +46,13 @@ func TestRoleBinding(t *testing.T) {
 
 // TestRoleBindingKeepsWhatTheAccountMayDo, whether or not that is enough.
 func TestRoleBindingKeepsWhatTheAccountMayDo(t *testing.T) {
-	for name, verbs := range map[string][]string{"enough": {"get", "list"}, "too little": {"get"}} {
+	for name, text := range map[string]string{"enough": goodBinding, "too little": strings.Replace(goodBinding, "name: default,", "name: defualt,", 1)} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			e, f := newEnv(t, bindingFile, goodBinding)
-			f.obey(verbs...)
+			e, f := newEnv(t, bindingFile, text)
+			if name == "enough" {
+				f.obey("get", "list")
+			}
 			standing := &rbacv1.RoleBinding{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "standing"},
 				RoleRef: rbacv1.RoleRef{Kind: "ClusterRole", Name: "view"}, Subjects: []rbacv1.Subject{{Kind: "Group", Name: "system:serviceaccounts"}}}
 			require.NoError(t, f.client.Tracker().Add(standing))
