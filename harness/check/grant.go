@@ -138,30 +138,43 @@ func (a Access) Evidence() Evidence {
 	return Evidence{Access: &a}
 }
 
-// bounded are grants with as many of their rules as have room.
+// bounded are grants with as many of their rules as have room. The shortest come
+// first to it, so that a long one takes it from no other.
 func bounded(grants []Grant) []Grant {
+	order := make([]int, len(grants))
+	for i := range grants {
+		order[i] = i
+	}
+	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(lengthOf(grants[a].Rules), lengthOf(grants[b].Rules)) })
 	room := maxRuleWords
 	kept := make([]Grant, len(grants))
-	for i, g := range grants {
+	for _, i := range order {
+		g := grants[i]
 		kept[i] = Grant{Binding: Printable(g.Binding, 300), Role: Printable(g.Role, 300), Rules: []rbacv1.PolicyRule{}, Cut: g.Cut}
 		for _, rule := range g.Rules {
 			if room <= 0 {
 				kept[i].Cut++
 				continue
 			}
-			short := rule
-			long := length(&short) > room
-			for _, list := range lists(&short) {
+			long := length(&rule) > room
+			for _, list := range lists(&rule) {
 				*list = clipped(*list, long)
 			}
 			if long {
 				kept[i].Cut++
 			}
-			room -= length(&short)
-			kept[i].Rules = append(kept[i].Rules, short)
+			room -= length(&rule)
+			kept[i].Rules = append(kept[i].Rules, rule)
 		}
 	}
 	return kept
+}
+
+func lengthOf(rules []rbacv1.PolicyRule) (n int) {
+	for _, rule := range rules {
+		n += length(&rule)
+	}
+	return n
 }
 
 // lists are what a rule consists of.

@@ -81,6 +81,10 @@ func TestAccessIsBounded(t *testing.T) {
 		assert.Positive(t, back.Access.After[0].Cut, name)
 		assert.Len(t, back.Access.After, 2, name)
 	}
+	short := []rbacv1.PolicyRule{rule([]string{"get"}, []string{""}, []string{"pods"})}
+	after := Access{After: []Grant{{Rules: many}, {Rules: short}}}.Evidence().Access.After
+	assert.Equal(t, short, after[1].Rules, "a long one takes no room from a short one")
+	assert.Positive(t, after[0].Cut)
 	assert.Len(t, many, 100_000)
 	assert.Len(t, long[1].Verbs, 5_000, "what is judged stays whole")
 }

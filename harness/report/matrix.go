@@ -144,16 +144,21 @@ func (m matrixView) title(s state) string {
 	}[s]
 }
 
-// sum are the sentences over the matrix, the one that matters most first.
+// sum are the sentences over the matrix, the one that matters most first. Where
+// something is left out, nothing is said of all.
 func (m matrixView) sum(total counts) (sum []countView) {
 	if n := total.of[beyond]; n > 0 {
 		text := plural(n, "permission") + " beyond " + m.Limit
+		if m.Cut != "" {
+			text = "At least " + text
+		}
 		if total.all {
 			text += ", and by an asterisk all that is not listed"
 		}
 		sum = append(sum, countView{beyond, text})
 	}
 	switch n := total.of[missing]; {
+	case m.Cut != "":
 	case n > 0:
 		sum = append(sum, countView{missing, fmt.Sprintf("%d of the %d permissions of %s are missing", n, total.asked, m.Limit)})
 	case total.of[beyond] > 0:
@@ -190,7 +195,7 @@ func rowOf(a check.Access, on thing, verbs []string, total *counts) (row rowView
 			s = added
 		case is:
 			s = beyond
-		case want:
+		case want && !partial(a.After):
 			s = missing
 		}
 		total.of[s]++
@@ -231,6 +236,12 @@ func rowOf(a check.Access, on thing, verbs []string, total *counts) (row rowView
 // gone is a group that roles still name and no API server has served since
 // Kubernetes 1.22, so that kubectl cannot ask about it.
 const gone = "extensions"
+
+// partial reports whether rules of grants were left out, so that what they do not
+// allow is not known.
+func partial(grants []check.Grant) bool {
+	return len(grants) > maxGrants || slices.ContainsFunc(grants, func(g check.Grant) bool { return g.Cut > 0 })
+}
 
 // verbsIn are what grants allow on what a rule names.
 func verbsIn(grants []check.Grant, rule rbacv1.PolicyRule) (verbs []string) {

@@ -86,6 +86,17 @@ func TestMatrix(t *testing.T) {
 	}
 }
 
+// TestAMatrixSaysNothingOfWhatWasLeftOut: what is not known to be allowed may be.
+func TestAMatrixSaysNothingOfWhatWasLeftOut(t *testing.T) {
+	long := check.Grant{Binding: "RoleBinding b", Role: "Role own", Cut: 7, Rules: []rbacv1.PolicyRule{rule([]string{"get", "delete"}, core, []string{"pods"})}}
+	m := matrixOf(check.Access{Limit: view, After: []check.Grant{long}}, "id")
+	assert.Equal(t, []string{"beyond core pods  get✓ delete✗"}, drawn(m))
+	assert.Equal(t, []countView{{beyond, "At least 1 permission beyond ClusterRole view"}}, m.Sum)
+	assert.Equal(t, "7 rules", m.Cut)
+	long.Rules = nil
+	assert.Empty(t, matrixOf(check.Access{Limit: view, After: []check.Grant{long}}, "id").Sum)
+}
+
 func TestMatrixTellsWhatGrantsACell(t *testing.T) {
 	a := check.Access{Subject: "system:serviceaccount:default:default", Namespace: "default", Limit: view, After: []check.Grant{
 		both, {Binding: "RoleBinding b", Role: "Role own", Rules: []rbacv1.PolicyRule{rule([]string{"get", "create"}, core, []string{"pods/exec", "pods"})}}}}
