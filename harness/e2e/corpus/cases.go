@@ -42,11 +42,18 @@ type Case struct {
 	on map[string]Message // where a provider's clusters have words of their own
 }
 
-// Message is what a learner is told of a failure.
-type Message struct{ Wanted, Found, Hint string }
+// Message is what a learner is told of a failure, and where it is in the
+// submission, if the line is known.
+type Message struct{ Wanted, Found, Hint, At string }
 
 // MessageOf is what a learner is told of a check.
-func MessageOf(c harness.CheckResult) Message { return Message{c.Want, c.Got, c.Hint} }
+func MessageOf(c harness.CheckResult) Message {
+	m := Message{Wanted: c.Want, Found: c.Got, Hint: c.Hint}
+	if c.Position.Line > 0 {
+		m.At = c.Position.String()
+	}
+	return m
+}
 
 // Cases reads the wrong or the right submissions of a lab from a course's
 // folder.

@@ -40,6 +40,7 @@ found: three,
     on several lines
     : one of them odd
 hint: Count.
+at: lab-1/sum.yaml:3:7
 found on kind: four
 removes: lab-1/sum.yaml
 -- lab-1/other.yaml --
@@ -51,8 +52,8 @@ func TestCaseIsRead(t *testing.T) {
 	assert.Equal(t, "case", c.Name)
 	assert.Equal(t, "The sum is wrong, and the token is pasted.", c.Mistake)
 	assert.Equal(t, "sum.right", c.Fails)
-	assert.Equal(t, Message{"two", "three,\n\non several lines\n: one of them odd", "Count."}, c.MessageOn("embedded"))
-	assert.Equal(t, Message{"two", "four", "Count."}, c.MessageOn("kind"))
+	assert.Equal(t, Message{"two", "three,\n\non several lines\n: one of them odd", "Count.", "lab-1/sum.yaml:3:7"}, c.MessageOn("embedded"))
+	assert.Equal(t, Message{"two", "four", "Count.", "lab-1/sum.yaml:3:7"}, c.MessageOn("kind"))
 	assert.True(t, c.NeedsToken())
 
 	dir := t.TempDir()
@@ -80,8 +81,8 @@ func TestHeadersThatAreRefused(t *testing.T) {
 // them back; the files below the header stay byte for byte.
 func TestMessagesSurviveRewriting(t *testing.T) {
 	const files = "-- lab-1/a --\r\nx\r\n-- lab-1/b --\nno newline at the end"
-	odd := Message{"  two\n\n-- lab-1/a --", "\nfails: me\n", ""}
-	plain := Message{"two", "three", "Count."}
+	odd := Message{"  two\n\n-- lab-1/a --", "\nfails: me\n", "", ""}
+	plain := Message{"two", "three", "Count.", "lab-1/sum.yaml:3"}
 	for name, test := range map[string]struct {
 		told           []map[string]Message // one after another
 		embedded, kind Message
@@ -90,7 +91,7 @@ func TestMessagesSurviveRewriting(t *testing.T) {
 		"of an odd form":               {[]map[string]Message{{"embedded": odd}}, odd, odd},
 		"different":                    {[]map[string]Message{{"embedded": odd, "kind": plain}}, odd, plain},
 		"different and then the same":  {[]map[string]Message{{"embedded": odd, "kind": plain}, {"kind": odd}}, odd, odd},
-		"different, one of them again": {[]map[string]Message{{"embedded": plain, "kind": odd}, {"embedded": {"two", "four", ""}}}, Message{"two", "four", ""}, odd},
+		"different, one of them again": {[]map[string]Message{{"embedded": plain, "kind": odd}, {"embedded": {"two", "four", "", ""}}}, Message{"two", "four", "", ""}, odd},
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()

@@ -19,11 +19,12 @@ import (
 //	wanted: a request with the second pod's own token
 //	found: a request with a token that is not bound to that pod
 //	hint: Read the token when the program runs.
+//	at: lab-2/call.sh:7:3
 //	found on kind: what the learner is told there, where it differs
 //	removes: lab-2/call.sh
 //
 // Further lines of a value are indented.
-var field = regexp.MustCompile(`^(fails|removes|wanted|found|hint)(?: on ([a-z]+))?:(?: (.*))?$`)
+var field = regexp.MustCompile(`^(fails|removes|wanted|found|hint|at)(?: on ([a-z]+))?:(?: (.*))?$`)
 
 const indent = "    "
 
@@ -58,6 +59,8 @@ func (c *Case) read(header string) error {
 					m.Found = v.text
 				case "hint":
 					m.Hint = v.text
+				case "at":
+					m.At = v.text
 				}
 			}
 		}
@@ -102,9 +105,12 @@ func (c Case) header() string {
 	write("wanted", c.Wanted)
 	write("found", c.Found)
 	write("hint", c.Hint)
+	if c.At != "" {
+		write("at", c.At)
+	}
 	for _, provider := range slices.Sorted(maps.Keys(c.on)) {
 		m := c.on[provider]
-		for _, f := range []struct{ key, text, base string }{{"wanted", m.Wanted, c.Wanted}, {"found", m.Found, c.Found}, {"hint", m.Hint, c.Hint}} {
+		for _, f := range []struct{ key, text, base string }{{"wanted", m.Wanted, c.Wanted}, {"found", m.Found, c.Found}, {"hint", m.Hint, c.Hint}, {"at", m.At, c.At}} {
 			if f.text != f.base {
 				write(f.key+" on "+provider, f.text)
 			}
