@@ -141,6 +141,7 @@ func deletion(kind, name, namespace string) string {
 var (
 	unknown    = regexp.MustCompile(`unknown field "([^"]+)"`)
 	unfit      = regexp.MustCompile(`json: cannot unmarshal (\S+) into Go struct field \S+?\.([^. ]\S*) of type (\S+)`)
+	insecure   = regexp.MustCompile(`(?:container "([^"]+)" must not (?:set|include .* in) ([A-Za-z.]+)|\((host[A-Za-z]+)=true|volume "([^"]+)")`)
 	readerWord = regexp.MustCompile(`^.* in version "[^"]*" cannot be handled as a [^:]*: `)
 )
 
@@ -165,7 +166,27 @@ func (w written) blamed(status metav1.Status) Position {
 			}
 		}
 	}
+	for _, path := range insecurePaths(status.Message) {
+		if found, whole := w.top.down(path, anyNode); whole {
+			return found.position().in(w.file)
+		}
+	}
 	return Position{File: w.file}
+}
+
+// insecurePaths are where the field may be that Pod Security admission names in
+// words of its own.
+func insecurePaths(message string) []string {
+	named := insecure.FindStringSubmatch(message)
+	switch {
+	case named == nil:
+		return nil
+	case named[1] != "":
+		return []string{"spec.containers[" + named[1] + "]." + named[2], "spec.initContainers[" + named[1] + "]." + named[2]}
+	case named[3] != "":
+		return []string{"spec." + named[3]}
+	}
+	return []string{"spec.volumes[" + named[4] + "]"}
 }
 
 // jsonType is a value's type in the words of Go's decoder.

@@ -96,7 +96,7 @@ func (p part) keyPosition() Position {
 
 // down is the first field at a path below this one whose value fits, or the
 // nearest one above it; whole tells which. The path is as Kubernetes writes one:
-// a.b[0].c, m[key]; Go's decoder leaves the indexes out.
+// a.b[0].c, m[key], list[name]; Go's decoder leaves the indexes out.
 func (p part) down(path string, fits func(*nodes.Node) bool) (found part, whole bool) {
 	path = strings.TrimPrefix(path, ".")
 	if p.value == nil || path == "" {
@@ -130,7 +130,7 @@ func (p part) meant() *nodes.Node {
 func (p part) toward(path string) iter.Seq2[part, string] {
 	return func(yield func(part, string) bool) {
 		for entry, name := range p.entries() {
-			for _, step := range []string{name, "[" + name + "]"} {
+			for _, step := range []string{name, "[" + name + "]", "[" + entry.called() + "]"} {
 				rest, begins := strings.CutPrefix(path, step)
 				if begins && (rest == "" || strings.ContainsRune(".[", rune(rest[0]))) && !yield(entry, rest) {
 					return
@@ -141,6 +141,18 @@ func (p part) toward(path string) iter.Seq2[part, string] {
 			}
 		}
 	}
+}
+
+// called is the name of an entry of a list, as containers and volumes have one.
+func (p part) called() string {
+	if p.key == nil {
+		for entry, name := range p.entries() {
+			if name == "name" {
+				return entry.value.Value
+			}
+		}
+	}
+	return ""
 }
 
 // entries are those of a map by their keys, with what it merges (<<) after its

@@ -161,6 +161,9 @@ func TestPositionOfWhatTheServerRefuses(t *testing.T) {
 	unfit := func(what, path, goType string) error {
 		return apierrors.NewBadRequest(`Pod in version "v1" cannot be handled as a Pod: json: cannot unmarshal ` + what + ` into Go struct field ` + path + ` of type ` + goType)
 	}
+	insecure := func(what string) error {
+		return apierrors.NewForbidden(schema.GroupResource{Resource: "pods"}, "a", errors.New(`violates PodSecurity "baseline:latest": `+what))
+	}
 	const pod = "apiVersion: v1\nkind: Pod\nmetadata: {name: a}\n"
 	for name, test := range map[string]struct {
 		err  error
@@ -189,6 +192,12 @@ func TestPositionOfWhatTheServerRefuses(t *testing.T) {
 		"a List":                {unknown("spec.x"), "apiVersion: v1\nkind: PodList\nitems:\n- metadata: {name: a}\n  spec: {§x: 1}\n"},
 		"a later document":      {unknown("spec.x"), "# a\n---\n# b\n---\n" + pod + "spec: {§x: 1}\n"},
 		"admission":             {apierrors.NewForbidden(schema.GroupResource{Resource: "pods"}, "a", errors.New("violates PodSecurity")), pod},
+		"host network":          {insecure("host namespaces (hostNetwork=true)"), pod + "spec:\n  hostNetwork: §true\n"},
+		"privileged":            {insecure(`privileged (container "b" must not set securityContext.privileged=true)`), pod + "spec:\n  containers:\n  - name: a\n    securityContext: {privileged: false}\n  - name: b\n    securityContext: {privileged: §true}\n"},
+		"at first privileged":   {insecure(`privileged (container "b" must not set securityContext.privileged=true)`), pod + "spec:\n  containers: [{name: a}]\n  initContainers: [{name: b, securityContext: {privileged: §true}}]\n"},
+		"capabilities":          {insecure(`non-default capabilities (container "a" must not include "NET_ADMIN" in securityContext.capabilities.add)`), pod + "spec:\n  containers:\n  - name: a\n    securityContext:\n      capabilities:\n        §add: [NET_ADMIN]\n"},
+		"a volume":              {insecure(`hostPath volumes (volume "node")`), pod + "spec:\n  volumes:\n  - {name: other}\n  - §name: node\n    hostPath: {path: /}\n"},
+		"something else":        {insecure(`odd things (container "x" must not set a.b=c)`), pod},
 		"behind wide letters":   {unknown("spec.x"), pod + "spec: {ä: \"日本\", §x: 1}\n"},
 		"an alias":              {invalid("spec.b"), pod + "spec:\n  a: &a 1\n  b: §*a\n"},
 		"a field of an alias's": {invalid("spec.b.c"), pod + "spec:\n  a: &a {c: §1}\n  b: *a\n"},
