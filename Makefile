@@ -126,7 +126,7 @@ $(hints): $(rolecall)
 $(differences): $(rolecall) ## after passing lab N, compare your files with the reference solution
 	$(do)exec $(rolecall) difference $(@:difference-%=%) $(any) $(files) $(yes)
 
-report: $(rolecall) ## write report.html (or OUT) on what was checked last, or on RESULTS
+report: $(rolecall) ## write report.html beside what was checked last, or beside RESULTS
 	$(do)exec $(rolecall) report $(files) $(written) $(page)
 
 $(solutions): $(rolecall) ## show the reference solution of lab N, after asking

@@ -4,13 +4,13 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
-	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"rolecall/harness"
+	"rolecall/harness/learn"
 	"rolecall/harness/next"
 	"rolecall/harness/report"
 	"rolecall/harness/tutor"
@@ -23,25 +23,22 @@ func (f *front) explain() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:               "explain [N]",
 		Short:             "print what a tutor may be shown of your last results",
-		Args:              f.oneLabAtMost,
+		Args:              f.maybeTask,
 		ValidArgsFunction: f.completeLab,
 		RunE: func(_ *cobra.Command, words []string) error {
-			var result *harness.Result
-			var err error
-			if results != "" {
-				result, err = readResults(results)
-			} else {
-				result, err = f.lastResult(submission, words)
-			}
+			p, _, err := f.own(submission)
 			if err != nil {
 				return err
 			}
-			if len(words) == 1 {
-				if result, err = f.only(result, words[0]); err != nil {
-					return err
-				}
+			result, err := f.explained(p, results, words)
+			if err != nil {
+				return err
 			}
-			explanation, err := tutor.Explain(f.course, result, hintsOf(result))
+			hints, err := f.hintsOf(p, result)
+			if err != nil {
+				return err
+			}
+			explanation, err := tutor.Explain(f.course, result, hints)
 			if err != nil {
 				return err
 			}
@@ -54,70 +51,47 @@ func (f *front) explain() *cobra.Command {
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON, as docs/tutor.md describes it")
 	cmd.Flags().StringVar(&results, "results", "", "explain this results.json, a `file` or the directory that holds it")
-	cmd.Flags().StringVar(&submission, "submission", "", "the `directory` with the learner's files (default "+work+")")
+	submissionFlag(cmd, &submission)
 	return cmd
 }
 
-func (f *front) oneLabAtMost(cmd *cobra.Command, words []string) error {
-	if len(words) == 0 {
-		return nil
-	}
-	return f.oneTask(cmd, words)
-}
-
-// maxResults bounds what is read as results, in bytes: those of all labs have
-// less than one MiB.
-const maxResults = 64 << 20
-
-// readResults reads a results.json, or that of a directory.
-func readResults(name string) (*harness.Result, error) {
-	if isDir(name) {
-		name = filepath.Join(name, report.ResultsFile)
-	}
-	if info, err := os.Stat(name); err == nil && (!info.Mode().IsRegular() || info.Size() > maxResults) {
-		return nil, next.Errorf("name the results.json that rolecall wrote", "reading %s: it is no results.json", name)
-	}
-	return report.Read(name)
-}
-
-// lastResult is a learner's last result: of the lab that is named, or of the one
-// that was checked last.
-func (f *front) lastResult(submission string, words []string) (last *harness.Result, err error) {
-	if submission == "" {
-		submission = f.ownSubmission()
-	}
-	folder, err := filepath.Abs(submission)
-	if err != nil {
-		return nil, fmt.Errorf("reading your last results: %w", err)
-	}
-	names, first := []string{f.course.Name}, "make "+f.course.Labs[0].Folder()
-	for _, lab := range f.course.Labs {
-		names = append(names, lab.Folder())
-	}
-	if len(words) == 1 {
-		lab, err := f.taskNamed(words[0])
-		if err != nil {
-			return nil, err
-		}
-		if names = []string{f.course.Name}; lab.Number > 0 {
-			names = []string{lab.Folder()}
-		}
-		first = "make " + names[0]
-	}
-	for _, name := range names {
-		r, err := readResults(filepath.Join(folder+"-progress", name+".json"))
+// explained is the result that is named, or the learner's last one, of the lab
+// that is named or that was checked last.
+func (f *front) explained(p *learn.Progress, results string, words []string) (*harness.Result, error) {
+	if results != "" {
+		_, found, err := f.named(results)
 		switch {
-		case errors.Is(err, fs.ErrNotExist):
 		case err != nil:
 			return nil, err
-		case last == nil || r.StartedAt.After(last.StartedAt):
-			last = r
+		case len(words) == 1:
+			return f.only(found[0], words[0])
 		}
+		return found[0], nil
 	}
-	if last == nil {
-		return nil, next.Errorf(first, "reading your last results: there are none yet")
+	if len(words) == 0 {
+		return f.newest(p)
 	}
-	return last, nil
+	lab, err := f.taskNamed(words[0])
+	if err != nil {
+		return nil, err
+	}
+	result, err := p.Result(lab)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, next.Errorf("make "+f.course.Word(lab), "reading your last results: there are none yet")
+	}
+	return result, err
+}
+
+// newest is the learner's result of the lab that was checked last.
+func (f *front) newest(p *learn.Progress) (*harness.Result, error) {
+	all, err := p.Results()
+	if err != nil {
+		return nil, err
+	}
+	if len(all) == 0 {
+		return nil, next.Errorf("make "+f.course.Labs[0].Folder(), "reading your last results: there are none yet")
+	}
+	return slices.MaxFunc(all, func(a, b *harness.Result) int { return a.StartedAt.Compare(b.StartedAt) }), nil
 }
 
 // only is a result without labs but one.
@@ -136,17 +110,41 @@ func (f *front) only(r *harness.Result, word string) (*harness.Result, error) {
 	return nil, fmt.Errorf("explaining %s: it is not in these results", lab.Heading())
 }
 
-// hintsOf are the hints that the learner had, and those that must not be told.
-func hintsOf(r *harness.Result) tutor.Hints {
-	hints := tutor.Hints{Beyond: map[string][]string{}}
-	for _, lab := range r.Labs {
-		for _, c := range lab.Checks {
-			if c.Hint != "" {
-				hints.Beyond[c.ID] = []string{c.Hint}
+// hintsOf are the hints that the learner was given, and those that must not be
+// told.
+func (f *front) hintsOf(p *learn.Progress, r *harness.Result) (tutor.Hints, error) {
+	hints := tutor.Hints{Reached: map[string][]string{}, Beyond: map[string][]string{}}
+	for _, of := range r.Labs {
+		lab, err := f.taskNamed(f.course.Word(harness.Lab{Number: of.Number}))
+		if err != nil {
+			continue // of another course; tutor.Explain leaves it out
+		}
+		state, err := p.Of(lab)
+		if err != nil {
+			return hints, err
+		}
+		texts, err := f.course.Hints(lab)
+		if err != nil {
+			return hints, err
+		}
+		for _, c := range of.Checks {
+			levels := []string{texts[c.ID].Idea, c.Hint, texts[c.ID].Similar}
+			if c.Slip || texts[c.ID] == (harness.Hint{}) { // it is said at once
+				hints.Reached[c.ID] = append(hints.Reached[c.ID], c.Hint)
+				levels[1] = ""
+			}
+			for i, text := range levels {
+				switch {
+				case text == "":
+				case i < state.Hints[c.ID]:
+					hints.Reached[c.ID] = append(hints.Reached[c.ID], text)
+				default:
+					hints.Beyond[c.ID] = append(hints.Beyond[c.ID], text)
+				}
 			}
 		}
 	}
-	return hints
+	return hints, nil
 }
 
 // printExplanation is for people who want to see what a tutor gets to see.

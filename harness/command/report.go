@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"rolecall/harness"
+	"rolecall/harness/learn"
 	"rolecall/harness/next"
 	"rolecall/harness/report"
 )
@@ -26,12 +27,22 @@ func (f *front) report() *cobra.Command {
 		Short: "write a page on what was checked last",
 		Args:  noWords,
 		RunE: func(*cobra.Command, []string) error {
-			if submission == "" {
-				submission = f.ownSubmission()
-			}
-			found, err := f.found(results, submission)
+			p, submission, err := f.own(submission)
 			if err != nil {
 				return err
+			}
+			beside := submission + learn.Suffix
+			var found []*harness.Result
+			if results == "" {
+				found, err = f.last(p, submission)
+			} else {
+				beside, found, err = f.named(results)
+			}
+			if err != nil {
+				return err
+			}
+			if out == "" {
+				out = beside
 			}
 			if isDir(out) {
 				out = filepath.Join(out, report.Page.File)
@@ -44,54 +55,33 @@ func (f *front) report() *cobra.Command {
 		},
 	}
 	cmd.Flags().StringVar(&results, "results", "", "a results.json, or the `directory` that has one, instead of what was checked last")
-	cmd.Flags().StringVar(&submission, "submission", "", "the `directory` with the learner's files (default "+work+")")
-	cmd.Flags().StringVar(&out, "out", report.Page.File, "the `file` to write")
+	submissionFlag(cmd, &submission)
+	cmd.Flags().StringVar(&out, "out", "", "the `file` to write (default "+report.Page.File+" beside the results)")
 	return cmd
 }
 
-// found are the results that are named, or else a submission's last ones.
-func (f *front) found(results, submission string) ([]*harness.Result, error) {
-	if results == "" {
-		return f.last(submission)
-	}
+// named are the results in a file or a directory, and the directory.
+func (f *front) named(results string) (dir string, found []*harness.Result, err error) {
 	if isDir(results) {
 		results = filepath.Join(results, report.ResultsFile)
 	}
 	r, err := report.Read(results)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return nil, next.Errorf("make "+f.course.Name+" RESULTS=dir", "reading results: there is no %s", results)
+		return "", nil, next.Errorf("make "+f.course.Name+" RESULTS=dir", "reading results: there is no %s", results)
 	case err != nil:
-		return nil, next.Errorf("name a results.json with RESULTS=", "%w", err)
+		return "", nil, next.Errorf("name a results.json with RESULTS=", "%w", err)
 	}
-	return []*harness.Result{r}, nil
+	return filepath.Dir(results), []*harness.Result{r}, nil
 }
 
-// last are a submission's last results, lab by lab in the order of the course,
-// and the story's.
-func (f *front) last(submission string) (last []*harness.Result, err error) {
-	whole, err := filepath.Abs(submission)
-	if err != nil {
-		return nil, fmt.Errorf("looking for results: %w", err)
+// last are a submission's last results.
+func (f *front) last(p *learn.Progress, submission string) ([]*harness.Result, error) {
+	last, err := p.Results()
+	if err == nil && len(last) == 0 {
+		err = next.Errorf("make "+f.course.Labs[0].Folder(), "writing a page: nothing was checked yet in %s", submission)
 	}
-	names := []string{}
-	for _, lab := range f.course.Labs {
-		names = append(names, lab.Folder())
-	}
-	for _, name := range append(names, f.course.Name) {
-		r, err := report.Read(filepath.Join(whole+"-progress", name+".json"))
-		switch {
-		case errors.Is(err, fs.ErrNotExist):
-		case err != nil:
-			return nil, next.Errorf("check the lab again", "%w", err)
-		default:
-			last = append(last, r)
-		}
-	}
-	if len(last) == 0 {
-		return nil, next.Errorf("make "+f.course.Labs[0].Folder(), "writing a page: nothing was checked yet in %s", submission)
-	}
-	return last, nil
+	return last, err
 }
 
 // writePage writes the page on results into a file, but over nothing else than a

@@ -302,7 +302,7 @@ func (w *watched) restartLab(lab harness.Lab) (string, error) {
 
 // writePage writes the page on what was checked last beside the progress.
 func (w *watched) writePage() error {
-	found, err := w.last(w.submission)
+	found, err := w.last(w.progress, w.submission)
 	if err == nil {
 		err = writePage(found, w.page())
 	}
@@ -310,7 +310,7 @@ func (w *watched) writePage() error {
 }
 
 // page is where the watcher's page is.
-func (w *watched) page() string { return filepath.Join(w.progress.Folder(), report.Page.File) }
+func (w *watched) page() string { return filepath.Join(w.submission+learn.Suffix, report.Page.File) }
 
 // openPage opens the page where there is a screen for it, and says where it is.
 func (w *watched) openPage(harness.Lab) (string, error) {

@@ -34,9 +34,6 @@ func Open(course harness.Course, submission string, say func(string)) (*Progress
 	return &Progress{course: course, submission: submission, dir: path + Suffix, say: say}, nil
 }
 
-// Folder is where the progress is kept.
-func (p *Progress) Folder() string { return p.dir }
-
 // Suffix is what the folder's name has after the submission's.
 const Suffix = "-progress"
 

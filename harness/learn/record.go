@@ -163,6 +163,22 @@ func (p *Progress) Result(lab harness.Lab) (*harness.Result, error) {
 	return result, nil
 }
 
+// Results are the last results of all labs that were checked, in the order in
+// which they are taken.
+func (p *Progress) Results() (all []*harness.Result, err error) {
+	for _, lab := range p.course.Way() {
+		result, err := p.Result(lab)
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+		case err != nil:
+			return nil, err
+		default:
+			all = append(all, result)
+		}
+	}
+	return all, nil
+}
+
 // Ready returns why nothing can be kept in the folder, which need not be there
 // yet.
 func (p *Progress) Ready() error {
