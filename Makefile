@@ -106,7 +106,7 @@ $(labs): $(rolecall) ## check lab N; the first time, get its starter
 	$(do)exec $(rolecall) lab $(@:lab-%=%) $(any) $(files) $(results)
 
 watch: $(rolecall) ## check a lab whenever you save one of its files: N=3 begins with lab 3
-	$(do)exec $(rolecall) watch $(N) $(any) $(files)
+	$(do)exec $(rolecall) watch $(N) $(any) $(files) $(if $(strip $(PROBLEMS)),--problems)
 
 $(course): $(rolecall) ## check all labs and the story that they tell together
 	$(do)exec $(rolecall) $@ $(any) $(files) $(chosen) $(results)

@@ -20,7 +20,7 @@ import (
 
 // watch checks a lab whenever its files change.
 func (f *front) watch() *cobra.Command {
-	submission := ""
+	submission, problems := "", false
 	cmd := &cobra.Command{
 		Use:               "watch [N]",
 		Short:             "check a lab whenever you save one of its files",
@@ -46,7 +46,7 @@ func (f *front) watch() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			w := &watched{front: f, cmd: cmd, progress: p, waits: waits, submission: submission}
+			w := &watched{front: f, cmd: cmd, progress: p, waits: waits, submission: submission, problems: problems}
 			if err := w.choose(ctx); err != nil {
 				return err
 			}
@@ -63,6 +63,7 @@ func (f *front) watch() *cobra.Command {
 		},
 	}
 	submissionFlag(cmd, &submission)
+	cmd.Flags().BoolVar(&problems, "problems", false, "print plain lines, and each failure in a line that editors read")
 	f.clusterFlags(cmd)
 	return cmd
 }
@@ -89,6 +90,7 @@ type watched struct {
 	waits      map[string]bool // as in observer
 	cluster    cluster.Cluster
 	submission string
+	problems   bool             // for an editor
 	session    *harness.Session // nil where there is none yet
 	noted      error            // why the last verdict could not be kept; nil where it was
 }
@@ -107,13 +109,17 @@ func (w *watched) watch(ctx context.Context, first int) error {
 			{Key: "r", Name: "reset", Question: w.restarts, Do: w.restartLab},
 		},
 	}
-	if isTerminal(w.stdout) && isTerminal(w.stdin) {
+	if isTerminal(w.stdout) && isTerminal(w.stdin) && !w.problems {
 		w.display = nil // the screen is the watcher's
 		return labs.Screen(ctx, w.stdin, w.stdout)
 	}
 	lab := labs.Labs[first]
 	labs.Watch(ctx, lab, nil, func() {}, func(v watch.Verdict) {
-		fmt.Fprintf(w.stdout, "%s\nWaiting for a change of %s.\n", w.report(v, true), labs.Watched(lab))
+		fmt.Fprintln(w.stdout, w.report(v, true))
+		if w.problems && v.Err == nil {
+			fmt.Fprintln(w.stdout, report.Problems(v.Result, w.submission))
+		}
+		fmt.Fprintf(w.stdout, "Waiting for a change of %s.\n", labs.Watched(lab))
 	})
 	return nil
 }
@@ -136,7 +142,7 @@ func (w *watched) report(v watch.Verdict, evidence bool) string {
 		if w.noted != nil {
 			fmt.Fprintf(f.stdout, "note: %s\n", explained(w.cmd, w.noted))
 		}
-		keys := isTerminal(f.stdin)
+		keys := isTerminal(f.stdin) && !w.problems
 		switch {
 		case o.stuck && keys:
 			fmt.Fprintln(f.stdout, "Stuck? Press h for a hint; hints cost no points.")
