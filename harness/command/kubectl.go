@@ -67,7 +67,7 @@ func (f *front) shell() *cobra.Command {
 // cluster may hold pods that wait for a watcher's next check.
 func (f *front) kubectlOfShell(c cluster.Cluster, dir string) error {
 	owned, ours := c.(cluster.Owned)
-	if !ours || f.quick(c) || runtime.GOOS == "windows" {
+	if !ours || runtime.GOOS == "windows" {
 		return nil
 	}
 	program, err := os.Executable()
@@ -79,11 +79,6 @@ func (f *front) kubectlOfShell(c cluster.Cluster, dir string) error {
 		return next.Errorf("free some disk space", "writing a script: %w", err)
 	}
 	return nil
-}
-
-// quick reports whether pods of a cluster start in a moment.
-func (f *front) quick(c cluster.Cluster) bool {
-	return slices.ContainsFunc(f.clusters(), func(p cluster.Provider) bool { return p.Name() == c.Provider() && p.Quick() })
 }
 
 // withKubectl runs a program that has kubectl in PATH, in dir or else in folder,
@@ -145,9 +140,7 @@ func (f *front) reach(ctx context.Context, dir string) (c cluster.Cluster, kubec
 	if !owned.Running(ctx) {
 		return c, owned.Kubeconfig(), f.alone(ctx, owned, owned.Up)
 	}
-	if !f.quick(c) {
-		_ = dismissAhead(ctx, owned.Kubeconfig()) // where the cluster is away, kubectl says so
-	}
+	_ = dismissAhead(ctx, owned.Kubeconfig()) // where the cluster is away, kubectl says so
 	return c, owned.Kubeconfig(), nil
 }
 

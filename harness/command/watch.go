@@ -92,7 +92,6 @@ type watched struct {
 	submission string
 	problems   bool             // for an editor
 	session    *harness.Session // nil where there is none yet
-	noted      error            // why the last verdict could not be kept; nil where it was
 }
 
 // watch watches in a terminal, or prints plain lines.
@@ -139,8 +138,8 @@ func (w *watched) report(v watch.Verdict, evidence bool) string {
 			result.Labs[0].Checks = append(result.Labs[0].Checks, o.worded(c))
 		}
 		report.NewTerminal(f.stdout, isTerminal(f.stdout)).Show(&result, evidence)
-		if w.noted != nil {
-			fmt.Fprintf(f.stdout, "note: %s\n", explained(w.cmd, w.noted))
+		if v.Note != nil {
+			fmt.Fprintf(f.stdout, "note: %s\n", explained(w.cmd, v.Note))
 		}
 		keys := isTerminal(f.stdin) && !w.problems
 		switch {
@@ -213,12 +212,12 @@ type styled struct {
 // Styled reports whether it may.
 func (s *styled) Styled() bool { return !s.plain }
 
-// judged keeps a verdict as the learner's progress and refreshes the page.
-func (w *watched) judged(_ harness.Lab, result *harness.Result) {
-	w.noted = w.progress.Record(result)
-	if w.noted == nil {
-		w.noted = w.writePage()
+// judged keeps a result as the learner's progress and refreshes the page.
+func (w *watched) judged(result *harness.Result) error {
+	if err := w.progress.Record(result); err != nil {
+		return err
 	}
+	return w.writePage()
 }
 
 // choose finds the cluster, and stays with that choice.
@@ -277,13 +276,12 @@ func (w *watched) begun(lab harness.Lab) error {
 	return err
 }
 
-// ready makes the next check quick, where starting pods takes long, and lets
-// others use the cluster until then.
+// ready makes the next check quick, and lets others use the cluster until then.
 func (w *watched) ready(ctx context.Context) {
 	if w.session == nil {
 		return
 	}
-	if !w.front.quick(w.cluster) {
+	if _, ours := w.cluster.(cluster.Owned); ours {
 		_ = w.session.Ahead(ctx) // the next check starts them otherwise
 	}
 	w.session.Rest()

@@ -56,7 +56,7 @@ func BenchmarkLab(b *testing.B) {
 
 // thinks is how long a learner takes at least between a verdict and the next
 // save.
-const thinks = 3 * time.Second
+const thinks = 5 * time.Second
 
 // saves is how long it takes from a save to the whole verdict of a watcher.
 func (bed testbed) saves(b *testing.B, dir string) {

@@ -18,9 +18,9 @@ import (
 const (
 	// pollEvery is how often files are looked at: a file system that is shared
 	// with another system tells nobody of its changes.
-	pollEvery = 40 * time.Millisecond
+	pollEvery = 25 * time.Millisecond
 	// settles is how long files stay as they are before they count as saved.
-	settles = 160 * time.Millisecond
+	settles = 120 * time.Millisecond
 	// refills is the same where a file is empty or gone, as it is while some
 	// editors write it.
 	refills = time.Second

@@ -93,7 +93,7 @@ func saved(ctx context.Context, dir string, saves int, save func(file, text stri
 	told, ended := make(chan Verdict, 100), make(chan struct{})
 	defer func() { cancel(); <-ended }()
 	labs := Labs{
-		Submission: dir, Labs: []harness.Lab{lab}, Ready: func(context.Context) {}, Judged: func(harness.Lab, *harness.Result) {},
+		Submission: dir, Labs: []harness.Lab{lab}, Ready: func(context.Context) {}, Judged: func(*harness.Result) error { return nil },
 		Check: func(context.Context, harness.Lab, harness.Observer) (*harness.Result, error) {
 			time.Sleep(rand.N(100 * time.Millisecond)) // a lab reads late, too
 			text, err := os.ReadFile(file)

@@ -20,8 +20,9 @@ type Labs struct {
 	// Check checks a lab. Its observer may be nil. It returns no result after
 	// an error, which says why nothing was judged.
 	Check func(context.Context, harness.Lab, harness.Observer) (*harness.Result, error)
-	// Judged is called with each verdict that counts, before it is told.
-	Judged func(harness.Lab, *harness.Result)
+	// Judged is called with each result that was told. The verdict is told again
+	// with an error of it.
+	Judged func(*harness.Result) error
 	// Ready is called when a verdict was told, to make the next one quick.
 	Ready func(context.Context)
 	// Report is a verdict for the learner, with all its evidence or without.
@@ -45,10 +46,12 @@ func (l Labs) Watched(lab harness.Lab) string {
 	return filepath.Join(l.Submission, lab.Folder())
 }
 
-// Verdict is what a check of a lab led to: one of its fields is set.
+// Verdict is what a check of a lab led to: a result, or an error that says why
+// nothing was judged.
 type Verdict struct {
 	Result *harness.Result
 	Err    error
+	Note   error // of Judged
 }
 
 // Watch checks a lab now and whenever its files have changed, and tells when it
@@ -76,10 +79,12 @@ func (l Labs) Watch(ctx context.Context, lab harness.Lab, observer harness.Obser
 			continue
 		}
 		before = now
+		tell(Verdict{Result: result, Err: err})
 		if err == nil {
-			l.Judged(lab, result)
+			if err := l.Judged(result); err != nil {
+				tell(Verdict{Result: result, Note: err})
+			}
 		}
-		tell(Verdict{result, err})
 		l.Ready(ctx)
 	}
 }
