@@ -221,7 +221,7 @@ verify: ## check format, vet (three systems), lint, data races and a tidy go.mod
 	CGO_ENABLED=1 $(fast) go test -race -timeout 40m $(units)
 
 bench: $(rolecall) ## measure a start, a lab beside one bare pod, and a class, on both clusters
-	go test ./harness/e2e -run '^$$' -bench Lab -benchtime 10x -timeout 30m -args --cluster kind --beside embedded
+	go test ./harness/e2e -run '^$$' -bench Lab -benchtime 5x -timeout 30m -args --cluster kind --beside embedded
 	go test ./harness/e2e -run '^$$' -bench Start -benchtime 3x -timeout 30m -args --cluster kind --beside embedded
 	go test ./harness/e2e -run '^$$' -bench Grade -benchtime 1x -timeout 30m -args --cluster kind --beside embedded
 

@@ -24,7 +24,7 @@ import (
 	"rolecall/harness/check"
 )
 
-var watchEnds = flag.Int("watch.ends", 12, "how many watchers TestWatchEnds ends")
+var watchEnds = flag.Int("watch.ends", 8, "how many watchers TestWatchEnds ends")
 
 // TestWatchEnds ends watchers at random moments, by Ctrl-C and by SIGKILL. Then
 // nothing is left: no object in the cluster, no file in the folder for temporary
