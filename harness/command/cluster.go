@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -128,8 +129,8 @@ func (f *front) status() *cobra.Command {
 			list := []clusterStatus{}
 			for _, c := range there {
 				line, err := c.Status(cmd.Context())
-				if err != nil {
-					return err
+				if err != nil { // such as of an engine that is stopped; the others are shown all the same
+					line = fmt.Sprintf("%s cluster %s: unknown, %s", c.Provider(), c.Name(), strings.ReplaceAll(explained(cmd, err), "\n", "; "))
 				}
 				list = append(list, clusterStatus{c.Provider(), c.Name(), c.Running(cmd.Context()), line, c.Kubeconfig()})
 			}

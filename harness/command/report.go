@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 
 	"github.com/google/renameio/v2/maybe"
 	"github.com/spf13/cobra"
@@ -75,13 +76,30 @@ func (f *front) named(results string) (dir string, found []*harness.Result, err 
 	return filepath.Dir(results), []*harness.Result{r}, nil
 }
 
-// last are a submission's last results.
+// last are a submission's last results, without the hints that the learner was
+// not given.
 func (f *front) last(p *learn.Progress, submission string) ([]*harness.Result, error) {
 	last, err := p.Results()
 	if err == nil && len(last) == 0 {
 		err = next.Errorf("make "+f.course.Labs[0].Folder(), "writing a page: nothing was checked yet in %s", submission)
 	}
-	return last, err
+	if err != nil {
+		return nil, err
+	}
+	for _, r := range last {
+		hints, err := f.hintsOf(p, r)
+		if err != nil {
+			return nil, err
+		}
+		for i := range r.Labs {
+			for j := range r.Labs[i].Checks {
+				if c := &r.Labs[i].Checks[j]; !slices.Contains(hints.Reached[c.ID], c.Hint) {
+					c.Hint = ""
+				}
+			}
+		}
+	}
+	return last, nil
 }
 
 // writePage writes the page on results into a file, but over nothing else than a
