@@ -11,9 +11,12 @@ import (
 	"strconv"
 	"strings"
 
+	"charm.land/lipgloss/v2"
+	"charm.land/lipgloss/v2/table"
 	"github.com/spf13/cobra"
 
 	"rolecall/harness"
+	"rolecall/harness/wrap"
 )
 
 // task shows a lab's text, for those who have rolecall and no repository.
@@ -57,12 +60,14 @@ func (f *front) taskNamed(word string) (harness.Lab, error) {
 	return f.course.Named(word)
 }
 
-// printMarkdown prints a text in Markdown.
+// printMarkdown prints a text in Markdown, on a terminal as wide as that is.
 func (f *front) printMarkdown(text string) error {
-	if f.watching { // whose screen breaks lines where it must
+	terminal := isTerminal(f.stdout)
+	if terminal || f.watching {
 		text = unbroken(text)
 	}
-	_, err := io.WriteString(f.stdout, markdown(text, isTerminal(f.stdout)))
+	columns := wrap.Columns(f.stdout) // 0 for a watcher, whose screen breaks lines itself
+	_, err := io.WriteString(f.stdout, markdown(text, terminal, columns))
 	return err
 }
 
@@ -74,6 +79,10 @@ func unbroken(text string) string {
 	for line := range strings.SplitSeq(text, "\n") {
 		fence := strings.HasPrefix(line, "```")
 		goesOn := !code && !fence && line != "" && !starts.MatchString(line)
+		quote, quotes := strings.CutPrefix(line, "> ")
+		if quotes && open && strings.HasPrefix(lines[len(lines)-1], "> ") {
+			goesOn, line = true, quote
+		}
 		if goesOn && open {
 			lines[len(lines)-1] += " " + strings.TrimLeft(line, " ")
 		} else {
@@ -89,32 +98,82 @@ func unbroken(text string) string {
 var starts = regexp.MustCompile(`^(?:#|\||>|    |\s*[-*] |\s*[0-9]+\. )`)
 
 // markdown is a text whose Markdown is plain enough to be read as it is: with
-// its code indented, and on a terminal with emphasis and links of the terminal's
-// own (OSC 8).
-func markdown(text string, terminal bool) string {
-	code := false
-	var shown strings.Builder
-	for line := range strings.Lines(text) {
+// its code indented, and on a terminal with tables, emphasis and links of the
+// terminal's own (OSC 8). Lines other than those of commands, which are copied, are
+// broken where the terminal ends.
+func markdown(text string, terminal bool, columns int) string {
+	code, commands := false, false
+	var shown, rows strings.Builder
+	for line := range strings.Lines(text + "\n") {
+		if terminal && !code && strings.HasPrefix(line, "|") {
+			rows.WriteString(line)
+			continue
+		}
+		if rows.Len() > 0 {
+			shown.WriteString(tabulated(rows.String(), columns))
+			rows.Reset()
+		}
 		title := heading.FindStringSubmatch(line)
 		switch {
 		case strings.HasPrefix(line, "```"):
-			code = !code
+			code, commands = !code, strings.HasPrefix(line, "```bash")
 			continue
-		case code:
+		case code && commands:
 			line = "    " + line
+		case code:
+			line = wrap.Text("    "+line, columns)
 		case title != nil && terminal:
 			line = "\x1b[1m" + title[1] + "\x1b[0m\n"
 		case terminal:
-			line = absolute.ReplaceAllString(line, "\x1b]8;;$2\x1b\\\x1b[4m$1\x1b[0m\x1b]8;;\x1b\\")
-			line = quoted.ReplaceAllString(line, "\x1b[1m$1\x1b[0m")
-			line = stressed.ReplaceAllString(line, "$1\x1b[3m$2\x1b[0m")
+			line = wrap.Text(styledText(line), columns)
 		default:
-			line = absolute.ReplaceAllString(line, "$1 <$2>")
+			line = relative.ReplaceAllString(absolute.ReplaceAllString(line, "$1 <$2>"), "$1")
 		}
-		shown.WriteString(relative.ReplaceAllString(line, "$1"))
+		shown.WriteString(line)
 	}
-	return shown.String()
+	return strings.TrimSuffix(shown.String(), "\n")
 }
+
+// styledText is Markdown within a line for a terminal.
+func styledText(line string) string {
+	line = absolute.ReplaceAllString(line, "\x1b]8;;$2\x1b\\\x1b[4m$1\x1b[0m\x1b]8;;\x1b\\")
+	line = relative.ReplaceAllString(line, "$1")
+	line = strong.ReplaceAllString(line, "\x1b[1m$1\x1b[0m")
+	line = quoted.ReplaceAllString(line, "\x1b[1m$1\x1b[0m")
+	return stressed.ReplaceAllString(line, "$1\x1b[3m$2\x1b[0m")
+}
+
+// tabulated is a table in Markdown as columns of a terminal.
+func tabulated(rows string, columns int) string {
+	var cells [][]string
+	for row := range strings.SplitSeq(strings.TrimSpace(rows), "\n") {
+		var line []string
+		for cell := range strings.SplitSeq(strings.Trim(row, "|"), "|") {
+			line = append(line, styledText(strings.TrimSpace(cell)))
+		}
+		cells = append(cells, line)
+	}
+	if columns == 0 {
+		columns = readable
+	}
+	text := inColumns(cells).String()
+	if lipgloss.Width(text) > columns {
+		text = inColumns(cells).Width(columns).String()
+	}
+	return spacesAtEnd.ReplaceAllString(text, "") + "\n"
+}
+
+// inColumns is a table whose second line is the one below the headings.
+func inColumns(cells [][]string) *table.Table {
+	return table.New().Headers(cells[0]...).Rows(cells[min(2, len(cells)):]...).
+		Border(lipgloss.HiddenBorder()).BorderTop(false).BorderBottom(false).BorderLeft(false).BorderRight(false).BorderHeader(false).
+		StyleFunc(func(int, int) lipgloss.Style { return lipgloss.NewStyle().PaddingRight(1) })
+}
+
+var spacesAtEnd = regexp.MustCompile(`(?m) +$`)
+
+// readable is how wide a table may be where the terminal does not say, in columns.
+const readable = 80
 
 // The parts of Markdown that are shown in another way.
 var (
@@ -122,6 +181,7 @@ var (
 	absolute = regexp.MustCompile(`\[([^\]]*)\]\((https?://[^)]*)\)`)
 	relative = regexp.MustCompile(`\[([^\]]*)\]\([^):]*\)`)
 	stressed = regexp.MustCompile(`(^|[\s(])\*([^*\s][^*]*)\*`)
+	strong   = regexp.MustCompile(`\*\*([^*]+)\*\*`)
 	quoted   = regexp.MustCompile("`([^`]+)`")
 )
 

@@ -7,13 +7,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"slices"
 	"strings"
 	"sync"
 	"time"
 
-	"golang.org/x/term"
+	"rolecall/harness/wrap"
 )
 
 const (
@@ -203,10 +202,8 @@ func (d *Display) repeat(now time.Time) {
 
 // width is the terminal's width in columns.
 func (d *Display) width() int {
-	if f, ok := d.w.(*os.File); ok {
-		if w, _, err := term.GetSize(int(f.Fd())); err == nil && w > 1 {
-			return w
-		}
+	if width := wrap.Columns(d.w); width > 0 {
+		return width
 	}
 	return widthUnsure
 }

@@ -12,6 +12,7 @@ import (
 	"rolecall/harness"
 	"rolecall/harness/check"
 	"rolecall/harness/progress"
+	"rolecall/harness/wrap"
 )
 
 // Terminal is an Observer that prints one line a check as it ends, and after
@@ -20,6 +21,7 @@ import (
 type Terminal struct {
 	w       io.Writer
 	colour  bool
+	columns int               // of the terminal; 0 where lines are not broken
 	display *progress.Display // nil where nothing may move
 	task    *progress.Task
 	width   int // of the longest id in the lab
@@ -30,9 +32,14 @@ type Terminal struct {
 func NewTerminal(w io.Writer, terminal bool) *Terminal {
 	t := &Terminal{w: w, colour: terminal}
 	if terminal {
-		t.display = progress.New(w, true)
+		t.display, t.columns = progress.New(w, true), wrap.Columns(w)
 	}
 	return t
+}
+
+// print prints whole lines.
+func (t *Terminal) print(format string, args ...any) {
+	_, _ = io.WriteString(t.w, wrap.Text(fmt.Sprintf(format, args...), t.columns))
 }
 
 // sign is an outcome's, in its colour.
@@ -70,7 +77,7 @@ func (t *Terminal) LabBegins(lab harness.Lab) {
 	for _, c := range lab.Checks {
 		t.width = max(t.width, len(c.ID))
 	}
-	fmt.Fprintf(t.w, "\n%s\n\n", lab.Heading())
+	t.print("\n%s\n\n", lab.Heading())
 }
 
 // CheckBegins shows, on a terminal, what is being checked.
@@ -92,7 +99,7 @@ func (t *Terminal) CheckEnds(c harness.CheckResult) {
 	if c.MaxPoints > 0 && c.Outcome != harness.Error {
 		points = fmt.Sprintf("  %d/%d", c.Points, c.MaxPoints)
 	}
-	fmt.Fprintf(t.w, "  %s %-*s  %s%s\n", t.sign(c.Outcome), t.width, c.ID, text, points)
+	t.print("  %s %-*s  %s%s\n", t.sign(c.Outcome), t.width, c.ID, text, points)
 }
 
 // LabEnds tells of each failure and error what a person needs to go on.
@@ -101,13 +108,13 @@ func (t *Terminal) LabEnds(lab harness.LabResult) {
 	for _, c := range lab.Checks {
 		switch c.Outcome {
 		case harness.Fail:
-			fmt.Fprintf(t.w, "\n%s %s\n", t.sign(c.Outcome), c.ID)
+			t.print("\n%s %s\n", t.sign(c.Outcome), c.ID)
 		case harness.Error:
 			if c.Error == told { // one cause may keep several checks from being made
 				continue
 			}
 			told = c.Error
-			fmt.Fprintf(t.w, "\n%s %s could not be checked; this does not count against you\n", t.sign(c.Outcome), c.ID)
+			t.print("\n%s %s could not be checked; this does not count against you\n", t.sign(c.Outcome), c.ID)
 		default:
 			continue
 		}
@@ -116,7 +123,7 @@ func (t *Terminal) LabEnds(lab harness.LabResult) {
 		}
 	}
 	if lab.Cleanup != "" {
-		fmt.Fprintf(t.w, "\n%s %s\n", t.sign(harness.Error), notClean)
+		t.print("\n%s %s\n", t.sign(harness.Error), notClean)
 		t.field(field{"why", lab.Cleanup})
 	}
 }
@@ -124,7 +131,7 @@ func (t *Terminal) LabEnds(lab harness.LabResult) {
 func (t *Terminal) field(f field) {
 	const indent = "\n             "
 	text := check.Printable(f.text, maxExplanation)
-	fmt.Fprintf(t.w, "    %-8s %s\n", f.name, strings.ReplaceAll(text, "\n", indent))
+	t.print("    %-8s %s\n", f.name, strings.ReplaceAll(text, "\n", indent))
 }
 
 // Summary ends a run's report: what there is to be noted, and the sum.
@@ -134,11 +141,11 @@ func (t *Terminal) Summary(r *harness.Result) {
 		t.field(field{"next", r.Review.Next})
 	}
 	for _, note := range r.Notes {
-		fmt.Fprintf(t.w, "\nnote: %s\n", OneLine(note, maxLine))
+		t.print("\nnote: %s\n", OneLine(note, maxLine))
 	}
-	fmt.Fprintf(t.w, "\n%s %s", t.sign(r.Outcome), sentence(r))
+	took := ""
 	if t.colour {
-		fmt.Fprintf(t.w, " in %s", (time.Duration(r.DurationMs) * time.Millisecond).Round(100*time.Millisecond))
+		took = fmt.Sprintf(" in %.1f s", (time.Duration(r.DurationMs) * time.Millisecond).Seconds())
 	}
-	fmt.Fprintln(t.w)
+	t.print("\n%s %s%s\n", t.sign(r.Outcome), sentence(r), took)
 }

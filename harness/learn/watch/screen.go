@@ -9,6 +9,7 @@ import (
 	tea "charm.land/bubbletea/v2"
 
 	"rolecall/harness"
+	"rolecall/harness/wrap"
 )
 
 // Screen watches in a terminal until the learner quits or ctx is over.
@@ -192,13 +193,17 @@ func (s *screen) View() tea.View {
 
 func (s *screen) text() string {
 	width, height := max(s.size.Width, 20), max(s.size.Height, 6)
-	body := strings.Split(strings.Trim(wrapped(s.body(), width), "\n"), "\n")
-	footer := strings.Split(wrapped(s.footer(), width), "\n")
+	body := strings.Split(strings.Trim(wrap.Text(s.body(), width), "\n"), "\n")
+	footer := strings.Split(strings.ReplaceAll(wrap.Text(s.footer(), width), unbreakable, " "), "\n")
 	room := max(height-len(footer)-1, 1)
 	s.top = max(0, min(s.top, len(body)-room))
 	seen := body[s.top:min(len(body), s.top+room)]
 	if below := len(body) - s.top - len(seen); below > 0 {
-		footer[0] += fmt.Sprintf("  (↓ %d more lines)", below)
+		lines := "lines"
+		if below == 1 {
+			lines = "line"
+		}
+		footer[0] += fmt.Sprintf("  (↓ %d more %s)", below, lines)
 	}
 	lines := append([]string{}, seen...)
 	for len(lines) < room {
@@ -218,6 +223,9 @@ func (s *screen) body() string {
 	return s.Report(s.verdict, s.evidence)
 }
 
+// unbreakable is a space within what stays on one line.
+const unbreakable = "\u00a0"
+
 // footer is what goes on, and the keys.
 func (s *screen) footer() string {
 	status := "waiting for a change of " + s.Watched(s.Labs.Labs[s.at])
@@ -228,5 +236,9 @@ func (s *screen) footer() string {
 	for _, a := range s.Actions {
 		keys = append(keys, a.Key+" "+a.Name)
 	}
-	return status + "\n" + strings.Join(append(keys, "q quit"), "  ")
+	keys = append(keys, "q quit")
+	for i, key := range keys {
+		keys[i] = strings.ReplaceAll(key, " ", unbreakable)
+	}
+	return status + "\n" + strings.Join(keys, "  ")
 }

@@ -1,4 +1,4 @@
-package watch
+package wrap
 
 import (
 	"testing"
@@ -7,7 +7,7 @@ import (
 	"github.com/stretchr/testify/assert"
 )
 
-func TestWrapped(t *testing.T) {
+func TestText(t *testing.T) {
 	for _, c := range []struct{ name, text, want string }{
 		{"short", "as it is", "as it is"},
 		{"paragraph", "a line that is much longer than that", "a line that is much\nlonger than that"},
@@ -18,6 +18,6 @@ func TestWrapped(t *testing.T) {
 		{"no space", "0123456789012345678901234", "01234567890123456789\n01234"},
 		{"deep", "               far right of it", "               far\n  right of it"},
 	} {
-		t.Run(c.name, func(t *testing.T) { assert.Equal(t, c.want, ansi.Strip(wrapped(c.text, 20))) })
+		t.Run(c.name, func(t *testing.T) { assert.Equal(t, c.want, ansi.Strip(Text(c.text, 20))) })
 	}
 }
