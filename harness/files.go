@@ -69,7 +69,7 @@ func (c Course) Screens() (screens []Screen, err error) {
 func (c Course) asked() map[string]check.Asked {
 	asked := map[string]check.Asked{}
 	for _, lab := range c.Labs {
-		a := check.Asked{Files: lab.Files, Source: path.Join(c.Source(lab), "starter"), Again: fmt.Sprintf("make restart-%d", lab.Number)}
+		a := check.Asked{Files: lab.Files, Again: fmt.Sprintf("make restart-%d", lab.Number)}
 		if c.Files != nil {
 			a.Starter, _ = fs.Sub(c.Files, path.Join(c.Dir(lab), "starter")) // an error only where the path is malformed
 		}

@@ -58,7 +58,7 @@ func podManifest(ctx context.Context, e *check.Env) error {
 	objects, err := e.Objects(ctx, check.Wanted{
 		File: podFile, Want: "exactly one object, a Pod, in the namespace default",
 		One: true, Kinds: []schema.GroupVersionKind{podKind}, Namespaces: home(e),
-		Hint: "Write apiVersion: v1 and kind: Pod; a Deployment makes Pods, but is not one.",
+		Hint: "Write apiVersion: v1 and kind: Pod, with a capital P; a Deployment makes Pods, but is not one.",
 	})
 	if err != nil {
 		return err
@@ -149,7 +149,7 @@ func podRunning(ctx context.Context, e *check.Env) error {
 	if !stays {
 		e.Saw(check.Evidence{Object: check.PodState(pod)})
 		return e.Submission.Explain(&check.Failure{
-			Want: fmt.Sprintf("a pod that is still running, without restarts, %s after it became Ready", podStays),
+			Want: fmt.Sprintf("a pod that is still running, without restarts, %g s after it became Ready", podStays.Seconds()),
 			Got:  "a pod that was Ready and then stopped running",
 			Hint: "Its command must keep running: choose one that waits, not one that does its work and ends.",
 
@@ -177,7 +177,7 @@ func staysReady(ctx context.Context, e *check.Env, pod *corev1.Pod) (*corev1.Pod
 
 // startPod creates the learner's pod and waits until it is Ready.
 func startPod(ctx context.Context, e *check.Env, object *unstructured.Unstructured) (*corev1.Pod, error) {
-	want := fmt.Sprintf("a pod that becomes Ready within %s", podReady)
+	want := fmt.Sprintf("a pod that becomes Ready within %g s", podReady.Seconds())
 	if node, _, _ := unstructured.NestedString(object.Object, "spec", "nodeName"); node != "" {
 		here, err := e.HasNode(ctx, node)
 		if err != nil {

@@ -275,7 +275,7 @@ func (r *Run) Evidence() Evidence {
 // Ended fails a program that did not end by itself, or left something running.
 func (r *Run) Ended() error {
 	fail := func(got, hint string) error {
-		return &Failure{Want: fmt.Sprintf("%s ends by itself within %s", r.Program.Name, ProgramTime), Got: got, Hint: hint, Position: r.Program.Position()}
+		return &Failure{Want: fmt.Sprintf("%s ends by itself within %g s", r.Program.Name, ProgramTime.Seconds()), Got: got, Hint: hint, Position: r.Program.Position()}
 	}
 	switch {
 	case r.TimedOut:

@@ -21,7 +21,6 @@ const MaxFile = 1 << 20
 type Asked struct {
 	Files   []File
 	Starter fs.FS  // the files that learners begin with; may be nil
-	Source  string // where the starter is in the repository
 	Again   string // the command that brings the starter back
 }
 
@@ -173,11 +172,7 @@ func (s *Submission) Explain(err error, file string) error {
 		return &explained
 	}
 	explained.Slip = true
-	explained.Hint = "You have not changed the starter yet: edit your own " + file
-	if source := s.asked[path.Dir(file)].Source; source != "" {
-		explained.Hint += ", not the one in " + source
-	}
-	explained.Hint += "."
+	explained.Hint = "You have not changed the starter yet: edit your own " + file + ", and save it."
 	if todo := s.find(file, "TODO"); todo.Line > 0 {
 		explained.Position = todo
 	}

@@ -19,9 +19,9 @@ func asked() map[string]Asked {
 		"lab-1": {
 			Files:   []File{{Name: "pod.yaml", Form: ManifestFile}},
 			Starter: fstest.MapFS{"pod.yaml": {Data: []byte("kind: Pod # TODO\n")}},
-			Source:  "labs/lab-1-pod/starter", Again: "make restart-1",
+			Again: "make restart-1",
 		},
-		"lab-2": {Files: []File{{Name: "call", Form: ProgramFile}, {Name: "answer.yaml", Form: AnswersFile}}, Source: "labs/lab-2-call/starter", Again: "make restart-2"},
+		"lab-2": {Files: []File{{Name: "call", Form: ProgramFile}, {Name: "answer.yaml", Form: AnswersFile}}, Again: "make restart-2"},
 	}
 }
 
@@ -136,7 +136,7 @@ func TestExplain(t *testing.T) {
 	failure := &Failure{Want: "a Pod", Got: "none", Hint: "look"}
 	ours := errors.New("broken")
 	unchanged := lay(t, map[string]string{"lab-1/pod.yaml": "\xef\xbb\xbfkind: Pod # TODO\r\n"})
-	assert.Equal(t, &Failure{Want: "a Pod", Got: "none", Hint: "You have not changed the starter yet: edit your own lab-1/pod.yaml, not the one in labs/lab-1-pod/starter.",
+	assert.Equal(t, &Failure{Want: "a Pod", Got: "none", Hint: "You have not changed the starter yet: edit your own lab-1/pod.yaml, and save it.",
 		Slip: true, Position: Position{"lab-1/pod.yaml", 1, 13}},
 		unchanged.Explain(failure, "lab-1/pod.yaml"))
 	assert.Equal(t, "look", failure.Hint)
