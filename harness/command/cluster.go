@@ -145,7 +145,7 @@ func (f *front) status() *cobra.Command {
 				fmt.Fprintln(f.stdout, c.State)
 			}
 			if len(list) == 0 {
-				fmt.Fprintf(f.stdout, "%s; %s creates one\n", f.none(), withVariables(cmd, "make up"))
+				f.print("%s; %s creates one\n", f.none(), withVariables(cmd, "make up"))
 			}
 			return f.showProgress(labs)
 		},

@@ -25,7 +25,7 @@ func (f *front) explain() *cobra.Command {
 		Short:             "print what a tutor may be shown of your last results",
 		Args:              f.maybeTask,
 		ValidArgsFunction: f.completeLab,
-		RunE: func(_ *cobra.Command, words []string) error {
+		RunE: func(cmd *cobra.Command, words []string) error {
 			p, _, err := f.own(submission)
 			if err != nil {
 				return err
@@ -41,6 +41,13 @@ func (f *front) explain() *cobra.Command {
 			explanation, err := tutor.Explain(f.course, result, hints)
 			if err != nil {
 				return err
+			}
+			for _, lab := range explanation.Labs {
+				for _, c := range lab.Checks {
+					for i, hint := range c.Hints {
+						c.Hints[i] = withVariables(cmd, hint)
+					}
+				}
 			}
 			if asJSON {
 				return f.printJSON(explanation)
@@ -164,7 +171,7 @@ func (f *front) printExplanation(e *tutor.Explanation) {
 			line("at", c.Position.String())
 			line("why", c.Why)
 			for _, hint := range c.Hints {
-				line("hint", hint)
+				line("hint", strings.TrimSpace(markdown(hint, false, 0)))
 			}
 			for _, e := range c.Evidence {
 				switch {
@@ -173,7 +180,7 @@ func (f *front) printExplanation(e *tutor.Explanation) {
 				case e.Output != nil:
 					line("output", strings.TrimSpace(e.Output.Stdout+"\n"+e.Output.Stderr))
 				}
-				line("object", e.Object)
+				line("evidence", e.Object)
 			}
 		}
 	}

@@ -209,7 +209,7 @@ func (f *front) check(cmd *cobra.Command, labs []harness.Lab, c checking) error 
 	default:
 		terminal.Summary(result)
 		if observer.stuck {
-			fmt.Fprintln(f.stdout, withVariables(cmd, stuck))
+			f.print("%s\n", withVariables(cmd, stuck))
 		}
 	}
 	if c.problems {
@@ -254,7 +254,7 @@ func (f *front) onward(cmd *cobra.Command, on cluster.Cluster, passed harness.La
 	const step = "Next: %s (the task: %s)\n"
 	if demo {
 		first := f.course.Labs[0]
-		fmt.Fprintf(f.stdout, step, withVariables(cmd, "make "+first.Folder()), f.whereTask(cmd, first))
+		f.print(step, withVariables(cmd, "make "+first.Folder()), f.whereTask(cmd, first))
 		return
 	}
 	way := f.course.Way()
@@ -263,11 +263,11 @@ func (f *front) onward(cmd *cobra.Command, on cluster.Cluster, passed harness.La
 			continue
 		}
 		following := way[i+1]
-		fmt.Fprintf(f.stdout, step, withVariables(cmd, "make "+f.course.Word(following)), f.whereTask(cmd, following))
+		f.print(step, withVariables(cmd, "make "+f.course.Word(following)), f.whereTask(cmd, following))
 		return
 	}
 	if _, ours := on.(cluster.Owned); ours && passed.Slug == way[len(way)-1].Slug {
-		fmt.Fprintf(f.stdout, "That was the last lab. The cluster is still there; %s deletes it.\n", withVariables(cmd, "make down"))
+		f.print("That was the last lab. The cluster is still there; %s deletes it.\n", withVariables(cmd, "make down"))
 	}
 }
 
@@ -278,7 +278,7 @@ func (f *front) labs() *cobra.Command {
 		Use:   "labs",
 		Short: "list the labs",
 		Args:  noWords,
-		RunE: func(*cobra.Command, []string) error {
+		RunE: func(cmd *cobra.Command, _ []string) error {
 			type line struct {
 				Number int    `json:"lab"`
 				Slug   string `json:"slug"`
@@ -292,7 +292,7 @@ func (f *front) labs() *cobra.Command {
 			for _, lab := range f.course.Labs {
 				l := line{lab.Number, lab.Slug, lab.Title, lab.Points(), lab.Folder(), path.Join(f.course.Source(lab), "README.md")}
 				list = append(list, l)
-				fmt.Fprintf(table, "%s\t%d points\t%s\n", lab.Heading(), l.Points, l.Text)
+				fmt.Fprintf(table, "%s\t%d points\t%s\n", lab.Heading(), l.Points, f.whereTask(cmd, lab))
 			}
 			if asJSON {
 				return f.printJSON(list)

@@ -54,7 +54,7 @@ func (f *front) hinted(labs []harness.Lab) (map[string]bool, error) {
 func (f *front) meaning(cmd *cobra.Command, lab harness.Lab) error {
 	means, err := f.course.Meaning(lab)
 	if err == nil && means != "" {
-		fmt.Fprintf(f.stdout, "\nWhat it means\n\n")
+		f.print("\nWhat it means\n\n")
 		err = f.printMarkdown(withVariables(cmd, means) + "\n")
 	}
 	fmt.Fprintln(f.stdout)
@@ -67,7 +67,7 @@ func (f *front) passed(cmd *cobra.Command, lab harness.Lab) error {
 		return err
 	}
 	if lab.Number > 0 {
-		fmt.Fprintf(f.stdout, "Compare: %s (yours and the reference solution)\n", withVariables(cmd, fmt.Sprintf("make difference-%d", lab.Number)))
+		f.print("Compare: %s (yours and the reference solution)\n", withVariables(cmd, fmt.Sprintf("make difference-%d", lab.Number)))
 	}
 	return nil
 }
@@ -104,12 +104,12 @@ func (f *front) next() *cobra.Command {
 				fmt.Fprintln(f.stdout, withVariables(cmd, "You have passed every lab. make status shows since when."))
 				return nil
 			case lab.Number == 0:
-				fmt.Fprintf(f.stdout, "%s. The task: %s\nRun %s.\n", lab.Heading(), f.whereTask(cmd, lab), withVariables(cmd, "make "+f.course.Word(lab)))
+				f.print("%s. The task: %s\nRun %s.\n", lab.Heading(), f.whereTask(cmd, lab), withVariables(cmd, "make "+f.course.Word(lab)))
 				return nil
 			}
 			started, err := f.start(cmd, lab, submission)
 			if err == nil && !started {
-				fmt.Fprintf(f.stdout, "%s. The task: %s\n", lab.Heading(), f.whereTask(cmd, lab))
+				f.print("%s. The task: %s\n", lab.Heading(), f.whereTask(cmd, lab))
 				f.edit(cmd, lab, theirs(lab, submission))
 			}
 			return err
@@ -172,7 +172,7 @@ func (f *front) hint() *cobra.Command {
 func (f *front) hintFrom(cmd *cobra.Command, p *learn.Progress, lab harness.Lab) error {
 	given, err := p.Hint(lab)
 	if errors.Is(err, learn.ErrPassed) {
-		fmt.Fprintln(f.stdout, withVariables(cmd, lab.Heading()+" passed when it was checked last, so there is nothing to hint at. make next goes on."))
+		f.print("%s\n\nEvery check passed the last time, so there is nothing to hint at. %s goes on.\n", lab.Heading(), withVariables(cmd, "make next"))
 		return nil
 	}
 	if err != nil {
@@ -191,17 +191,17 @@ func (f *front) maybeTask(cmd *cobra.Command, words []string) error {
 
 // showHint prints the step that was opened, or all that are open.
 func (f *front) showHint(cmd *cobra.Command, h *learn.Hint) error {
-	fmt.Fprintf(f.stdout, "%s\n%s %s  %s\n", h.Lab.Heading(), report.Sign(harness.Fail), h.Check.ID, h.Check.Desc)
+	f.print("%s\n%s %s  %s\n", h.Lab.Heading(), report.Sign(harness.Fail), h.Check.ID, h.Check.Desc)
 	steps := h.Steps
-	if h.New {
-		steps = steps[len(steps)-1:]
+	if h.New { // and what was found, which is another thing at each attempt
+		steps = steps[max(0, min(len(steps)-1, 1)):]
 	}
 	for _, step := range steps {
 		title := fmt.Sprintf("Hint %d of %d: %s", step.Level, learn.Levels, step.Title)
 		if step.Level == 0 {
 			title = "Hint"
 		}
-		fmt.Fprintf(f.stdout, "\n%s\n\n", title)
+		f.print("\n%s\n\n", title)
 		if step.Text == "" {
 			f.showFound(cmd, h.Check)
 		} else if err := f.printMarkdown(withVariables(cmd, step.Text) + "\n"); err != nil {
@@ -211,15 +211,15 @@ func (f *front) showHint(cmd *cobra.Command, h *learn.Hint) error {
 	again := withVariables(cmd, "make "+f.course.Word(h.Lab))
 	switch {
 	case steps[0].Level == 0:
-		fmt.Fprintf(f.stdout, "\nThen run %s again.\n", again)
+		f.print("\nThen run %s again.\n", again)
 	case h.Last && h.Lab.Number > 0:
-		fmt.Fprintf(f.stdout, "\nThat is the last hint. %s shows the reference solution, after asking.\n", withVariables(cmd, fmt.Sprintf("make solution-%d", h.Lab.Number)))
+		f.print("\nThat is the last hint. %s shows the reference solution, after asking.\n", withVariables(cmd, fmt.Sprintf("make solution-%d", h.Lab.Number)))
 	case h.Last:
 		fmt.Fprintln(f.stdout, "\nThat is the last hint.")
 	case f.watching:
 		fmt.Fprintln(f.stdout, "\nThe next hint opens after another attempt: change something and save it.")
 	default:
-		fmt.Fprintf(f.stdout, "\nThe next hint opens after another attempt: change something, then run %s.\n", again)
+		f.print("\nThe next hint opens after another attempt: change something, then run %s.\n", again)
 	}
 	return nil
 }
@@ -228,7 +228,7 @@ func (f *front) showHint(cmd *cobra.Command, h *learn.Hint) error {
 func (f *front) showFound(cmd *cobra.Command, c harness.CheckResult) {
 	for _, line := range []struct{ name, text string }{{"wanted", c.Want}, {"found", c.Got}, {"hint", withVariables(cmd, c.Hint)}} {
 		text := strings.ReplaceAll(check.Printable(line.text, maxFound), "\n", "\n           ")
-		fmt.Fprintf(f.stdout, "  %-8s %s\n", line.name, text)
+		f.print("  %-8s %s\n", line.name, text)
 	}
 }
 
@@ -268,8 +268,8 @@ func (f *front) differenceFrom(cmd *cobra.Command, p *learn.Progress, submission
 		return err
 	}
 	if !may && !f.yes {
-		fmt.Fprintln(f.stdout, withVariables(cmd, fmt.Sprintf(
-			"Lab %d is not passed yet, and the difference shows its solution. make hint-%d may be enough; if not, ask again.", lab.Number, lab.Number)))
+		f.print("Lab %d is not passed yet, and the difference shows its solution. %s may be enough; if not, ask again.\n",
+			lab.Number, f.keyOr("h", withVariables(cmd, fmt.Sprintf("make hint-%d", lab.Number))))
 		return exit(1)
 	}
 	all, err := p.Difference(lab)
@@ -287,13 +287,13 @@ func (f *front) showCompared(c learn.Compared, submission string) {
 	yours := filepath.Join(submission, filepath.FromSlash(c.Yours))
 	switch {
 	case c.Yours == "":
-		fmt.Fprintf(f.stdout, "%s: you have no such file\n", c.File)
+		f.print("%s: you have no such file\n", c.File)
 	case c.Other:
-		fmt.Fprintf(f.stdout, "%s: the reference is %s, in another language, so lines cannot be compared\n", yours, c.File)
+		f.print("%s: the reference is %s, in another language, so lines cannot be compared\n", yours, c.File)
 	case c.Lines == "":
-		fmt.Fprintf(f.stdout, "%s: the same as the reference, line by line\n", yours)
+		f.print("%s: the same as the reference, line by line\n", yours)
 	default:
-		fmt.Fprintf(f.stdout, "%s: - yours, + the reference\n", yours)
+		f.print("%s: - yours, + the reference\n", yours)
 		for line := range strings.Lines(check.Printable(c.Lines, maxDifference)) {
 			if colour := map[byte]string{'-': "31", '+': "32", '@': "36"}[line[0]]; colour != "" && isTerminal(f.stdout) {
 				line = "\x1b[" + colour + "m" + strings.TrimSuffix(line, "\n") + "\x1b[0m\n"
@@ -316,7 +316,7 @@ func (f *front) showEffect(p *learn.Progress, lab harness.Lab) {
 	for _, c := range result.Labs[0].Checks {
 		for _, e := range c.Evidence {
 			if e.Effect != nil {
-				fmt.Fprintf(f.stdout, "\nIn effect, as the last check found it on the cluster:\n")
+				f.print("\nIn effect, as the last check found it on the cluster:\n")
 				for _, line := range e.Effect.Lines() {
 					fmt.Fprintln(f.stdout, "  "+report.OneLine(line, 500))
 				}

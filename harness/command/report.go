@@ -3,7 +3,6 @@ package command
 import (
 	"bytes"
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 	"os/exec"
@@ -27,7 +26,7 @@ func (f *front) report() *cobra.Command {
 		Use:   "report",
 		Short: "write a page on what was checked last",
 		Args:  noWords,
-		RunE: func(*cobra.Command, []string) error {
+		RunE: func(cmd *cobra.Command, _ []string) error {
 			p, submission, err := f.own(submission)
 			if err != nil {
 				return err
@@ -48,10 +47,10 @@ func (f *front) report() *cobra.Command {
 			if isDir(out) {
 				out = filepath.Join(out, report.Page.File)
 			}
-			if err := writePage(found, out); err != nil {
+			if err := writePage(cmd, found, out); err != nil {
 				return err
 			}
-			fmt.Fprintf(f.stdout, "%s is written: open it in a browser.\n", out)
+			f.print("%s is written: open it in a browser.\n", out)
 			return nil
 		},
 	}
@@ -103,8 +102,15 @@ func (f *front) last(p *learn.Progress, submission string) ([]*harness.Result, e
 }
 
 // writePage writes the page on results into a file, but over nothing else than a
-// page.
-func writePage(results []*harness.Result, file string) error {
+// page. Its advice is worded for the user of a command.
+func writePage(cmd *cobra.Command, results []*harness.Result, file string) error {
+	for _, result := range results {
+		for _, lab := range result.Labs {
+			for i, c := range lab.Checks {
+				lab.Checks[i] = wordedCheck(cmd, c)
+			}
+		}
+	}
 	page, err := report.Together(results...)
 	if err != nil {
 		return err

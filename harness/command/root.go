@@ -27,6 +27,7 @@ import (
 	"rolecall/harness/cluster/providers"
 	"rolecall/harness/next"
 	"rolecall/harness/progress"
+	"rolecall/harness/wrap"
 )
 
 // Main runs the command line on a course and ends the process.
@@ -258,6 +259,19 @@ func (f *front) clusters() []cluster.Provider {
 	return f.providers(cluster.Options{
 		Home: f.home, Scene: f.course.Scene, Display: f.display, Say: f.display.Say,
 	}, f.kubeconfig, f.context)
+}
+
+// print prints lines for a person, broken where a terminal ends.
+func (f *front) print(format string, args ...any) {
+	_, _ = io.WriteString(f.stdout, wrap.Text(fmt.Sprintf(format, args...), wrap.Columns(f.stdout)))
+}
+
+// keyOr is how the user gets something: by a key of the watcher's, or by a command.
+func (f *front) keyOr(key, command string) string {
+	if f.watching && isTerminal(f.stdin) {
+		return "the key " + key
+	}
+	return command
 }
 
 func isTerminal(stream any) bool {

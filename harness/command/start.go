@@ -67,13 +67,13 @@ func (f *front) start(cmd *cobra.Command, lab harness.Lab, submission string) (s
 	if err != nil {
 		return false, err
 	}
-	fmt.Fprintf(f.stdout, "Lab %d begins. The task: %s\n", lab.Number, f.whereTask(cmd, lab))
+	f.print("Lab %d begins. The task: %s\n", lab.Number, f.whereTask(cmd, lab))
 	f.edit(cmd, lab, files)
 	return true, nil
 }
 
 func (f *front) edit(cmd *cobra.Command, lab harness.Lab, files []string) {
-	fmt.Fprintf(f.stdout, "Edit %s, then run %s again.\n", strings.Join(files, " and "), withVariables(cmd, "make "+lab.Folder()))
+	f.print("Edit %s, then run %s again.\n", strings.Join(files, " and "), withVariables(cmd, "make "+lab.Folder()))
 }
 
 // forwarder is a Makefile for work/, where make would otherwise take a lab's
@@ -133,7 +133,7 @@ func (f *front) restart() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			fmt.Fprintf(f.stdout, "What you wrote is in %s.\n", kept)
+			f.print("What you wrote is in %s.\n", kept)
 			f.edit(cmd, lab, files)
 			return nil
 		},

@@ -42,8 +42,15 @@ func (f *front) taskOf(cmd *cobra.Command, lab harness.Lab) error {
 	if err != nil {
 		return fmt.Errorf("reading the task: %w", err)
 	}
-	return f.printMarkdown(withVariables(cmd, string(text)))
+	shown := leadsOn.ReplaceAllString(string(text), "")
+	for _, other := range f.course.Way() {
+		shown = strings.ReplaceAll(shown, path.Join(f.course.Source(other), "README.md"), f.whereTask(cmd, other))
+	}
+	return f.printMarkdown(withVariables(cmd, shown))
 }
+
+// leadsOn matches the last line of a text, a link to the next one.
+var leadsOn = regexp.MustCompile(`\nNext: \[.*\n?$`)
 
 // oneTask demands the number of a lab, or the course for its story.
 func (f *front) oneTask(cmd *cobra.Command, words []string) error {

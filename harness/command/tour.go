@@ -64,7 +64,7 @@ func (f *front) guide(cmd *cobra.Command, tour harness.Lab) error {
 	result, err := harness.Run(ctx, f.course, []harness.Lab{tour}, on, nothing, harness.Options{Home: f.home, Observer: g, Say: f.display.Say})
 	switch {
 	case errors.Is(context.Cause(ctx), errSeenEnough):
-		fmt.Fprintf(f.stdout, "\nWhenever you want to go on: %s\n", withVariables(cmd, "make tour"))
+		f.print("\nWhenever you want to go on: %s\n", withVariables(cmd, "make tour"))
 		return nil
 	case errors.Is(err, harness.ErrInterrupted):
 		return context.Cause(ctx)
@@ -73,7 +73,7 @@ func (f *front) guide(cmd *cobra.Command, tour harness.Lab) error {
 	}
 	if result.Outcome == harness.Pass {
 		first := f.course.Labs[0]
-		fmt.Fprintf(f.stdout, "\nNext: %s (the task: %s)\n", withVariables(cmd, "make "+first.Folder()), f.whereTask(cmd, first))
+		f.print("\nNext: %s (the task: %s)\n", withVariables(cmd, "make "+first.Folder()), f.whereTask(cmd, first))
 	}
 	return exitStatus(result.ExitStatus())
 }

@@ -139,7 +139,7 @@ func (w *watched) report(v watch.Verdict, evidence bool) string {
 		}
 		report.NewTerminal(f.stdout, isTerminal(f.stdout)).Show(&result, evidence)
 		if v.Note != nil {
-			fmt.Fprintf(f.stdout, "note: %s\n", explained(w.cmd, v.Note))
+			f.print("note: %s\n", explained(w.cmd, v.Note))
 		}
 		keys := isTerminal(f.stdin) && !w.problems
 		switch {
@@ -308,7 +308,7 @@ func (w *watched) restartLab(lab harness.Lab) (string, error) {
 func (w *watched) writePage() error {
 	found, err := w.last(w.progress, w.submission)
 	if err == nil {
-		err = writePage(found, w.page())
+		err = writePage(w.cmd, found, w.page())
 	}
 	return err
 }
