@@ -58,7 +58,7 @@ func podManifest(ctx context.Context, e *check.Env) error {
 	objects, err := e.Objects(ctx, check.Wanted{
 		File: podFile, Want: "exactly one object, a Pod, in the namespace default",
 		One: true, Kinds: []schema.GroupVersionKind{podKind}, Namespaces: home(e),
-		Hint: "Write apiVersion: v1 and kind: Pod, with a capital P; a Deployment makes Pods, but is not one.",
+		Hint: "Write apiVersion: v1 and kind: Pod; a Deployment makes Pods, but is not one.",
 	})
 	if err != nil {
 		return err

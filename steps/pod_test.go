@@ -37,7 +37,7 @@ func TestPodManifest(t *testing.T) {
 			Want: "a Pod that the API server understands", Got: "args: -x, which is text where a list belongs", Hint: "`args` must be a list: [\"-x\"]", Position: check.Position{File: podFile, Line: 7, Column: 11}},
 		"apiVersion: apps/v1\nkind: Deployment\n": {
 			Want: "exactly one object, a Pod, in the namespace default", Got: "apps/v1 Deployment",
-			Hint: "Write apiVersion: v1 and kind: Pod, with a capital P; a Deployment makes Pods, but is not one.", Position: check.Position{File: podFile, Line: 2, Column: 7}},
+			Hint: "Write apiVersion: v1 and kind: Pod; a Deployment makes Pods, but is not one.", Position: check.Position{File: podFile, Line: 2, Column: 7}},
 	} {
 		e, _ := newEnv(t, podFile, text)
 		e.Begin("pod.manifest", nil)
