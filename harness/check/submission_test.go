@@ -19,7 +19,7 @@ func asked() map[string]Asked {
 		"lab-1": {
 			Files:   []File{{Name: "pod.yaml", Form: ManifestFile}},
 			Starter: fstest.MapFS{"pod.yaml": {Data: []byte("kind: Pod # TODO\n")}},
-			Again: "make restart-1",
+			Again:   "make restart-1",
 		},
 		"lab-2": {Files: []File{{Name: "call", Form: ProgramFile}, {Name: "answer.yaml", Form: AnswersFile}}, Again: "make restart-2"},
 	}

@@ -54,8 +54,12 @@ func (f *front) shell() *cobra.Command {
 				if err := f.kubectlOfShell(c, dir); err != nil {
 					return nil, err
 				}
-				fmt.Fprintln(f.stderr, "This shell has kubectl, for this cluster alone. Run exit to leave it.")
-				return exec.Command(program), nil
+				fmt.Fprintln(f.stderr, "In this shell, kubectl and rolecall use this cluster and no other. Run exit to leave it.")
+				shell := exec.Command(program)
+				if owned, ours := c.(cluster.Owned); ours {
+					shell.Env = []string{clusterOfShell + "=" + c.Provider(), nameOfShell + "=" + owned.Name()}
+				}
+				return shell, nil
 			})
 		},
 	}
@@ -102,7 +106,7 @@ func (f *front) withKubectl(ctx context.Context, program func(c cluster.Cluster,
 		return err
 	}
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = f.stdin, f.stdout, f.stderr
-	cmd.Env = append(withoutMake(os.Environ()), "KUBECONFIG="+kubeconfig, "PATH="+dir+string(os.PathListSeparator)+folder+string(os.PathListSeparator)+os.Getenv("PATH"))
+	cmd.Env = append(append(withoutMake(os.Environ()), cmd.Env...), "KUBECONFIG="+kubeconfig, "PATH="+dir+string(os.PathListSeparator)+folder+string(os.PathListSeparator)+os.Getenv("PATH"))
 	err = cmd.Run() // a terminal's Ctrl-C reaches it without us
 	var ended *exec.ExitError
 	if errors.As(err, &ended) {

@@ -3,6 +3,7 @@
 package command
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -222,15 +223,21 @@ func (f *front) clusterFlags(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.kubeconfig, "kubeconfig", "", "with --cluster existing: the `file` that has the context")
 }
 
+// The variables by which a command in a shell of ours knows that shell's cluster.
+const (
+	clusterOfShell = "ROLECALL_CLUSTER"
+	nameOfShell    = "ROLECALL_NAME"
+)
+
 // ownedFlags are the flags of commands for clusters of rolecall's own.
 func (f *front) ownedFlags(cmd *cobra.Command) {
 	names := []string{cluster.Auto}
 	for _, p := range f.clusters() {
 		names = append(names, p.Name())
 	}
-	cmd.Flags().StringVar(&f.want.Provider, "cluster", cluster.Auto, "its `provider`: "+strings.Join(names, ", "))
+	cmd.Flags().StringVar(&f.want.Provider, "cluster", cmp.Or(os.Getenv(clusterOfShell), cluster.Auto), "its `provider`: "+strings.Join(names, ", "))
 	complete(cmd, "cluster", names)
-	cmd.Flags().StringVar(&f.want.Name, "name", cluster.DefaultName, "the cluster's `name`")
+	cmd.Flags().StringVar(&f.want.Name, "name", cmp.Or(os.Getenv(nameOfShell), cluster.DefaultName), "the cluster's `name`")
 	f.homeFlag(cmd)
 }
 
