@@ -171,7 +171,7 @@ func (f *front) printExplanation(e *tutor.Explanation) {
 			line("at", c.Position.String())
 			line("why", c.Why)
 			for _, hint := range c.Hints {
-				line("hint", strings.TrimSpace(markdown(hint, false, 0)))
+				line("hint", strings.TrimSpace(markdown(hint, false, 0, 0)))
 			}
 			for _, e := range c.Evidence {
 				switch {

@@ -3,9 +3,9 @@ package command
 import (
 	"errors"
 	"fmt"
+	"io"
 	"path/filepath"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -15,6 +15,7 @@ import (
 	"rolecall/harness/learn"
 	"rolecall/harness/next"
 	"rolecall/harness/report"
+	"rolecall/harness/wrap"
 )
 
 // learner is the progress that a check of a submission is kept in; nil where
@@ -365,7 +366,7 @@ func (f *front) progress(submission string) []labStatus {
 // showProgress prints a line for each lab.
 func (f *front) showProgress(labs []labStatus) error {
 	fmt.Fprintln(f.stdout)
-	table := tabwriter.NewWriter(f.stdout, 0, 0, 2, ' ', 0)
+	var rows [][]string
 	for _, l := range labs {
 		sign, state := " ", l.State
 		if l.Passed != nil {
@@ -381,8 +382,8 @@ func (f *front) showProgress(labs []labStatus) error {
 		case l.Attempts > 1:
 			attempts = fmt.Sprintf("%d attempts", l.Attempts)
 		}
-		line := strings.TrimRight(fmt.Sprintf("%s %s\t%s\t%s", sign, harness.LabResult{Number: l.Number, Title: l.Title}.Heading(), state, attempts), "\t")
-		fmt.Fprintln(table, line)
+		rows = append(rows, []string{sign + " " + harness.LabResult{Number: l.Number, Title: l.Title}.Heading(), state, attempts})
 	}
-	return table.Flush()
+	_, err := io.WriteString(f.stdout, wrap.Table(rows, f.columns()))
+	return err
 }

@@ -103,6 +103,7 @@ type front struct {
 	context, kubeconfig string         // of an existing cluster
 	home                string
 	yes                 bool
+	screen              int  // how wide a watcher's is, in columns
 	watching            bool // the user is in a watcher, and runs no command for another check
 }
 
@@ -271,6 +272,15 @@ func (f *front) clusters() []cluster.Provider {
 // print prints lines for a person, broken where a terminal ends.
 func (f *front) print(format string, args ...any) {
 	_, _ = io.WriteString(f.stdout, wrap.Text(fmt.Sprintf(format, args...), wrap.Columns(f.stdout)))
+}
+
+// columns is how wide a table may be, 0 where it does not matter. Other lines are
+// broken by a watcher's screen itself, whenever it changes.
+func (f *front) columns() int {
+	if f.watching {
+		return f.screen
+	}
+	return wrap.Columns(f.stdout)
 }
 
 // keyOr is how the user gets something: by a key of the watcher's, or by a command.

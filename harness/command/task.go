@@ -11,8 +11,6 @@ import (
 	"strconv"
 	"strings"
 
-	"charm.land/lipgloss/v2"
-	"charm.land/lipgloss/v2/table"
 	"github.com/spf13/cobra"
 
 	"rolecall/harness"
@@ -73,8 +71,7 @@ func (f *front) printMarkdown(text string) error {
 	if terminal || f.watching {
 		text = unbroken(text)
 	}
-	columns := wrap.Columns(f.stdout) // 0 for a watcher, whose screen breaks lines itself
-	_, err := io.WriteString(f.stdout, markdown(text, terminal, columns))
+	_, err := io.WriteString(f.stdout, markdown(text, terminal, wrap.Columns(f.stdout), f.columns()))
 	return err
 }
 
@@ -107,8 +104,9 @@ var starts = regexp.MustCompile(`^(?:#|\||>|    |\s*[-*] |\s*[0-9]+\. )`)
 // markdown is a text whose Markdown is plain enough to be read as it is: with
 // its code indented, and on a terminal with tables, emphasis and links of the
 // terminal's own (OSC 8). Lines other than those of commands, which are copied, are
-// broken where the terminal ends.
-func markdown(text string, terminal bool, columns int) string {
+// broken where the terminal ends, which is at columns, or at tables for a table.
+// Where either is 0, they are not broken.
+func markdown(text string, terminal bool, columns, tables int) string {
 	code, commands := false, false
 	var shown, rows strings.Builder
 	for line := range strings.Lines(text + "\n") {
@@ -117,7 +115,7 @@ func markdown(text string, terminal bool, columns int) string {
 			continue
 		}
 		if rows.Len() > 0 {
-			shown.WriteString(tabulated(rows.String(), columns))
+			shown.WriteString(tabulated(rows.String(), tables))
 			rows.Reset()
 		}
 		title := heading.FindStringSubmatch(line)
@@ -151,36 +149,20 @@ func styledText(line string) string {
 }
 
 // tabulated is a table in Markdown as columns of a terminal.
-func tabulated(rows string, columns int) string {
-	var cells [][]string
-	for row := range strings.SplitSeq(strings.TrimSpace(rows), "\n") {
-		var line []string
-		for cell := range strings.SplitSeq(strings.Trim(row, "|"), "|") {
-			line = append(line, styledText(strings.TrimSpace(cell)))
+func tabulated(table string, columns int) string {
+	var rows [][]string
+	for i, line := range strings.Split(strings.TrimSpace(table), "\n") {
+		if i == 1 { // below the headings
+			continue
 		}
-		cells = append(cells, line)
+		var row []string
+		for cell := range strings.SplitSeq(strings.Trim(line, "|"), "|") {
+			row = append(row, styledText(strings.TrimSpace(cell)))
+		}
+		rows = append(rows, row)
 	}
-	if columns == 0 {
-		columns = readable
-	}
-	text := inColumns(cells).String()
-	if lipgloss.Width(text) > columns {
-		text = inColumns(cells).Width(columns).String()
-	}
-	return spacesAtEnd.ReplaceAllString(text, "") + "\n"
+	return wrap.Table(rows, columns)
 }
-
-// inColumns is a table whose second line is the one below the headings.
-func inColumns(cells [][]string) *table.Table {
-	return table.New().Headers(cells[0]...).Rows(cells[min(2, len(cells)):]...).
-		Border(lipgloss.HiddenBorder()).BorderTop(false).BorderBottom(false).BorderLeft(false).BorderRight(false).BorderHeader(false).
-		StyleFunc(func(int, int) lipgloss.Style { return lipgloss.NewStyle().PaddingRight(1) })
-}
-
-var spacesAtEnd = regexp.MustCompile(`(?m) +$`)
-
-// readable is how wide a table may be where the terminal does not say, in columns.
-const readable = 80
 
 // The parts of Markdown that are shown in another way.
 var (

@@ -16,6 +16,7 @@ import (
 	"rolecall/harness/learn"
 	"rolecall/harness/learn/watch"
 	"rolecall/harness/report"
+	"rolecall/harness/wrap"
 )
 
 // watch checks a lab whenever its files change.
@@ -178,7 +179,7 @@ func (w *watched) shown(command func(*front, *cobra.Command, harness.Lab) error)
 	return func(lab harness.Lab) (string, error) {
 		text := &styled{plain: !isTerminal(w.stdout)}
 		f := *w.front
-		f.stdout, f.display, f.watching = text, nil, true
+		f.stdout, f.display, f.watching, f.screen = text, nil, true, wrap.Columns(w.stdout)
 		err := command(&f, w.cmd, lab)
 		if err != nil && err != error(exit(1)) { //nolint:errorlint // alone: not yet, and the text says what
 			return "", errors.New(explained(w.cmd, err))

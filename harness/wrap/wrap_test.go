@@ -21,3 +21,10 @@ func TestText(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) { assert.Equal(t, c.want, ansi.Strip(Text(c.text, 20))) })
 	}
 }
+
+func TestTable(t *testing.T) {
+	rows := [][]string{{"✓ one", "of two three four", "1"}, {"  ten", "five", ""}}
+	assert.Equal(t, "✓ one  of two three four  1\n  ten  five\n", Table(rows, 0))
+	assert.Equal(t, "✓ one  of two three four  1\n  ten  five\n", Table(rows, 80))
+	assert.Equal(t, "✓ one  of two    1\n       three\n       four\n  ten  five\n", Table(rows, 19))
+}

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	tea "charm.land/bubbletea/v2"
+	"github.com/charmbracelet/x/ansi"
 
 	"rolecall/harness"
 	"rolecall/harness/wrap"
@@ -194,7 +195,7 @@ func (s *screen) View() tea.View {
 func (s *screen) text() string {
 	width, height := max(s.size.Width, 20), max(s.size.Height, 6)
 	body := strings.Split(strings.Trim(wrap.Text(s.body(), width), "\n"), "\n")
-	footer := strings.Split(strings.ReplaceAll(wrap.Text(s.footer(), width), unbreakable, " "), "\n")
+	footer := strings.Split(strings.ReplaceAll(ansi.Wrap(s.footer(), width, ""), unbreakable, " "), "\n")
 	room := max(height-len(footer)-1, 1)
 	s.top = max(0, min(s.top, len(body)-room))
 	seen := body[s.top:min(len(body), s.top+room)]
