@@ -67,11 +67,11 @@ func (f *front) taskNamed(word string) (harness.Lab, error) {
 
 // printMarkdown prints a text in Markdown, on a terminal as wide as that is.
 func (f *front) printMarkdown(text string) error {
-	terminal := isTerminal(f.stdout)
-	if terminal || f.watching {
+	columns := wrap.Columns(f.stdout)
+	if columns > 0 || f.watching {
 		text = unbroken(text)
 	}
-	_, err := io.WriteString(f.stdout, markdown(text, terminal, wrap.Columns(f.stdout), f.columns()))
+	_, err := io.WriteString(f.stdout, markdown(text, isTerminal(f.stdout), columns, f.columns()))
 	return err
 }
 
@@ -132,7 +132,7 @@ func markdown(text string, terminal bool, columns, tables int) string {
 		case terminal:
 			line = wrap.Text(styledText(line), columns)
 		default:
-			line = relative.ReplaceAllString(absolute.ReplaceAllString(line, "$1 <$2>"), "$1")
+			line = wrap.Text(relative.ReplaceAllString(absolute.ReplaceAllString(line, "$1 <$2>"), "$1"), columns)
 		}
 		shown.WriteString(line)
 	}

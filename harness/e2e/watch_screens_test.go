@@ -110,7 +110,7 @@ func (s *tmux) waits(t *testing.T, texts ...string) (screen string) {
 }
 
 // once matches what differs from run to run.
-var once = regexp.MustCompile(` in [0-9.]+m?s\b`)
+var once = regexp.MustCompile(` in [0-9.]+ s\b`)
 
 // shows waits for texts and compares the screen with a file.
 func (s *tmux) shows(t *testing.T, name string, texts ...string) {

@@ -30,9 +30,9 @@ type Terminal struct {
 // NewTerminal returns a Terminal. Colour and a moving display are for a real
 // terminal only.
 func NewTerminal(w io.Writer, terminal bool) *Terminal {
-	t := &Terminal{w: w, colour: terminal}
+	t := &Terminal{w: w, colour: terminal, columns: wrap.Columns(w)}
 	if terminal {
-		t.display, t.columns = progress.New(w, true), wrap.Columns(w)
+		t.display = progress.New(w, true)
 	}
 	return t
 }
