@@ -158,14 +158,14 @@ func (f *front) hintsOf(p *learn.Progress, r *harness.Result) (tutor.Hints, erro
 func (f *front) printExplanation(e *tutor.Explanation) {
 	line := func(name, text string) {
 		if text != "" {
-			fmt.Fprintf(f.stdout, "    %-8s %s\n", name, strings.ReplaceAll(text, "\n", "\n             "))
+			f.print("    %-8s %s\n", name, strings.ReplaceAll(text, "\n", "\n             "))
 		}
 	}
 	for _, lab := range e.Labs {
 		heading := harness.LabResult{Number: lab.Number, Title: lab.Title}.Heading()
-		fmt.Fprintf(f.stdout, "\n%s\n", heading)
+		f.print("\n%s\n", heading)
 		for _, c := range lab.Checks {
-			fmt.Fprintf(f.stdout, "\n%s %s  %s\n", report.Sign(c.Outcome), c.ID, c.Desc)
+			f.print("\n%s %s  %s\n", report.Sign(c.Outcome), c.ID, c.Desc)
 			line("wanted", c.Wanted)
 			line("found", c.Found)
 			line("at", c.Position.String())

@@ -126,7 +126,8 @@ func markdown(text string, terminal bool, columns, tables int) string {
 		case code && commands:
 			line = "    " + line
 		case code:
-			line = wrap.Text("    "+line, columns)
+			broken := wrap.Text(strings.TrimSuffix(line, "\n"), max(columns-len("    "), 0))
+			line = "    " + strings.ReplaceAll(broken, "\n", "\n    ") + "\n"
 		case title != nil && terminal:
 			line = "\x1b[1m" + title[1] + "\x1b[0m\n"
 		case terminal:

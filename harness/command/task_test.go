@@ -18,7 +18,7 @@ func TestMarkdownOnATerminal(t *testing.T) {
 	text := "# Title\n\nOne two three **four** five `six` seven eight.\n\n| a | what it is |\n|---|---|\n| `b` | one two three four five |\n\n" +
 		"```bash\none --long=command --that=goes --on\n```\n\n```text\n  ✓ tea.hot  the tea is hot by now\n```\n"
 	want := "Title\n\nOne two three four five\nsix seven eight.\n\na  what it is\nb  one two three four\n   five\n\n" +
-		"    one --long=command --that=goes --on\n\n      ✓ tea.hot  the tea\n  is hot by now\n"
+		"    one --long=command --that=goes --on\n\n      ✓ tea.hot  the tea\n      is hot by now\n"
 	assert.Equal(t, want, ansi.Strip(markdown(text, true, 24, 24)))
 	assert.Contains(t, markdown(text, false, 0, 0), "| `b` | one two", "a file keeps its Markdown")
 }
