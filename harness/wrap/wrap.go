@@ -43,7 +43,7 @@ func Text(text string, width int) string {
 			indent = 2
 		}
 		first, rest := ansi.Truncate(line, indent, ""), ansi.TruncateLeft(line, indent, "")
-		for i, part := range strings.Split(ansi.Wrap(rest, width-indent, ""), "\n") {
+		for i, part := range strings.Split(betweenWords(rest, width-indent), "\n") {
 			if i > 0 {
 				first = strings.Repeat(" ", indent)
 			}
@@ -51,4 +51,14 @@ func Text(text string, width int) string {
 		}
 	}
 	return strings.Join(lines, "\n")
+}
+
+// hyphen takes a hyphen's place where ansi would break a line behind one, and so
+// a path, a link or an option. It is a private character, none of whose bytes
+// ends a terminal's sequence.
+const hyphen = "\uebff"
+
+func betweenWords(text string, width int) string {
+	text = strings.ReplaceAll(text, "-", hyphen)
+	return strings.ReplaceAll(ansi.Wrap(text, width, ""), hyphen, "-")
 }

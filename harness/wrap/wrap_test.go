@@ -15,6 +15,8 @@ func TestText(t *testing.T) {
 		{"long name", "    name this and that thing", "    name this and\n         that thing"},
 		{"columns", "  ✓ a.b  one two three four", "  ✓ a.b  one two\n         three four"},
 		{"list", "- one two three four five", "- one two three four\n  five"},
+		{"hyphens", "one two three lab-3/answer.yaml --name", "one two three\nlab-3/answer.yaml\n--name"},
+		{"link", "one two \x1b]8;;https://a-b.org/c-d\x1b\\three four-five\x1b]8;;\x1b\\ six", "one two three\nfour-five six"},
 		{"no space", "0123456789012345678901234", "01234567890123456789\n01234"},
 		{"deep", "               far right of it", "               far\n  right of it"},
 	} {
