@@ -31,6 +31,8 @@ type Compared struct {
 // MayCompare reports whether the learner may see the difference to a lab's
 // reference solution: after passing it, or when asking for the second time.
 func (p *Progress) MayCompare(of harness.Lab) (bool, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	known, err := p.read()
 	if err != nil {
 		return false, err

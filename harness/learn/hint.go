@@ -81,6 +81,8 @@ func firstFailed(of harness.LabResult) (failed harness.CheckResult, err error) {
 
 // open opens the next level of a check's hints if it is due.
 func (p *Progress) open(of harness.Lab, id string) (level int, opened bool, err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	known, err := p.read()
 	if err != nil {
 		return 0, false, err

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"maps"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"rolecall/harness"
@@ -16,8 +17,10 @@ import (
 
 // Progress is one learner's way through a course. It is read anew for each
 // call, so that several programs may use it; where two of them write at once,
-// one of the two attempts is not counted.
+// one of the two attempts is not counted. Its methods may be called from several
+// goroutines.
 type Progress struct {
+	mu         sync.Mutex // held from reading to writing
 	course     harness.Course
 	submission string
 	dir        string
@@ -40,6 +43,8 @@ const Suffix = "-progress"
 // Record keeps a run over the submission: its result for each lab, and an
 // attempt at each that was judged. An error of ours is no attempt.
 func (p *Progress) Record(result *harness.Result) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	known, err := p.read()
 	if err != nil {
 		return err
