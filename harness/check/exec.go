@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"sync"
+	"time"
 
 	"github.com/go-logr/logr"
 	corev1 "k8s.io/api/core/v1"
@@ -23,6 +24,10 @@ const MaxOutput = 1 << 20
 
 // errOutputTooLong is why a command that wrote more than MaxOutput was ended.
 var errOutputTooLong = fmt.Errorf("more than %d bytes of output", MaxOutput)
+
+// farewell bounds how long a stream may take to end once nobody waits for it: one
+// to a server that has stopped need not end at all.
+const farewell = 2 * time.Second
 
 // Exec runs a command in a container and returns what it wrote and its exit
 // status. An error is ours, except for errOutputTooLong and ctx's own.
@@ -52,7 +57,18 @@ func (e *Env) Exec(ctx context.Context, namespace, pod, container string, stdin 
 	}
 
 	out, errs := &capped{stop: cancel}, &capped{stop: cancel}
-	err = executor.StreamWithContext(ctx, remotecommand.StreamOptions{Stdin: stdin, Stdout: out, Stderr: errs})
+	ended := make(chan error, 1)
+	go func() {
+		ended <- executor.StreamWithContext(ctx, remotecommand.StreamOptions{Stdin: stdin, Stdout: out, Stderr: errs})
+	}()
+	select {
+	case err = <-ended:
+	case <-ctx.Done():
+		select {
+		case err = <-ended:
+		case <-time.After(farewell):
+		}
+	}
 	var exit exec.CodeExitError
 	switch {
 	case errors.As(err, &exit):

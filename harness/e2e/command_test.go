@@ -3,11 +3,14 @@ package e2e_test
 import (
 	"bufio"
 	"encoding/json"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -55,8 +58,17 @@ func (c *command) until(t testing.TB, text string) {
 	require.Fail(t, "ended early", "no line with %q; %s", text, c.said)
 }
 
+// hangs is how long no command takes: one that does is asked where it is.
+const hangs = 5 * time.Minute
+
 // status waits for the end and returns the exit status, -1 after a signal.
 func (c *command) status() int {
+	ask := time.AfterFunc(hangs, func() { _ = c.Process.Signal(syscall.SIGQUIT) })
+	defer func() {
+		if !ask.Stop() {
+			fmt.Fprintf(os.Stderr, "%v did not end within %s: %s\n", c.Args, hangs, c.said)
+		}
+	}()
 	for c.lines.Scan() { //nolint:revive // drains
 	}
 	_ = c.Wait()
