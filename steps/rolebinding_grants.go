@@ -8,8 +8,6 @@ import (
 	"strings"
 
 	rbacv1 "k8s.io/api/rbac/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 
@@ -54,7 +52,7 @@ func grants(ctx context.Context, e *check.Env, objects, stored []*unstructured.U
 		g := grant{object: objects[i]}
 		err := runtime.DefaultUnstructuredConverter.FromUnstructured(object.Object, &g.binding)
 		if err == nil {
-			g.rules, g.exists, err = rules(ctx, e, g.binding.RoleRef)
+			g.rules, g.exists, err = e.RoleRules(ctx, g.binding.RoleRef, e.Namespaces.Of(Home))
 		}
 		if err != nil {
 			return nil, next.Errorf("make status", "reading RoleBinding %s: %w", g.name(), err)
@@ -62,21 +60,6 @@ func grants(ctx context.Context, e *check.Env, objects, stored []*unstructured.U
 		grants = append(grants, g)
 	}
 	return grants, nil
-}
-
-// rules are those of the role that a binding refers to, if it exists.
-func rules(ctx context.Context, e *check.Env, ref rbacv1.RoleRef) (rules []rbacv1.PolicyRule, exists bool, err error) {
-	if ref.Kind == clusterRoleKind.Kind {
-		role, getErr := e.Client.RbacV1().ClusterRoles().Get(ctx, ref.Name, metav1.GetOptions{})
-		rules, err = role.Rules, getErr
-	} else {
-		role, getErr := e.Client.RbacV1().Roles(e.Namespaces.Of(Home)).Get(ctx, ref.Name, metav1.GetOptions{})
-		rules, err = role.Rules, getErr
-	}
-	if apierrors.IsNotFound(err) {
-		return nil, false, nil
-	}
-	return rules, err == nil, err
 }
 
 // granted are the rules that grants give to a subject.
@@ -117,7 +100,7 @@ func mistake(ctx context.Context, e *check.Env, grants []grant) (*check.Failure,
 			got, hint, field = "refers to the ClusterRole "+ref.Name+", which does not exist", "Write name: view under roleRef.", "roleRef.name"
 		case !g.exists:
 			got, hint, field = "refers to the Role "+ref.Name+", which does not exist", "Write kind: ClusterRole and name: view under roleRef.", "roleRef.name"
-			_, isClusterRole, err := rules(ctx, e, rbacv1.RoleRef{Kind: clusterRoleKind.Kind, Name: ref.Name})
+			_, isClusterRole, err := e.RoleRules(ctx, rbacv1.RoleRef{Kind: clusterRoleKind.Kind, Name: ref.Name}, "")
 			if err != nil {
 				return nil, err
 			}

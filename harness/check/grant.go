@@ -85,16 +85,16 @@ func (e *Env) GrantsTo(ctx context.Context, who Subject, namespace string) ([]Gr
 	group, asking = errgroup.WithContext(ctx)
 	for i, role := range roles {
 		group.Go(func() (err error) {
-			grants[i].Rules, err = e.rulesOf(asking, role, namespace)
+			grants[i].Rules, _, err = e.RoleRules(asking, role, namespace) // one that does not exist has none
 			return err
 		})
 	}
 	return grants, group.Wait()
 }
 
-// rulesOf are the rules of the role that a binding in a namespace refers to; one
-// that does not exist has none.
-func (e *Env) rulesOf(ctx context.Context, role rbacv1.RoleRef, namespace string) (rules []rbacv1.PolicyRule, err error) {
+// RoleRules are the rules of the role that a binding in a namespace refers to, and
+// whether there is such a role.
+func (e *Env) RoleRules(ctx context.Context, role rbacv1.RoleRef, namespace string) (rules []rbacv1.PolicyRule, exists bool, err error) {
 	if role.Kind == "ClusterRole" {
 		found, asked := e.Client.RbacV1().ClusterRoles().Get(ctx, role.Name, metav1.GetOptions{})
 		rules, err = found.Rules, asked
@@ -104,11 +104,11 @@ func (e *Env) rulesOf(ctx context.Context, role rbacv1.RoleRef, namespace string
 	}
 	switch {
 	case apierrors.IsNotFound(err):
-		return nil, nil
+		return nil, false, nil
 	case err != nil:
-		return nil, next.Errorf("make status", "reading %s %s: %w", role.Kind, role.Name, err)
+		return nil, false, next.Errorf("make status", "reading %s %s: %w", role.Kind, role.Name, err)
 	}
-	return rules, nil
+	return rules, true, nil
 }
 
 // Access is what an account could do in a namespace before a learner's objects
