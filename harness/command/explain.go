@@ -67,13 +67,10 @@ func (f *front) explain() *cobra.Command {
 func (f *front) explained(p *learn.Progress, results string, words []string) (*harness.Result, error) {
 	if results != "" {
 		_, found, err := f.named(results)
-		switch {
-		case err != nil:
-			return nil, err
-		case len(words) == 1:
-			return f.only(found[0], words[0])
+		if err != nil || len(words) == 0 {
+			return found, err
 		}
-		return found[0], nil
+		return f.only(found, words[0])
 	}
 	if len(words) == 0 {
 		return f.newest(p)

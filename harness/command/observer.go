@@ -15,6 +15,7 @@ type observer struct {
 	heard bool             // of any lab
 	waits map[string]bool  // the checks whose hints wait until the learner asks, by id
 	stuck bool             // one of them failed
+	brief bool             // without evidence
 }
 
 func (o *observer) silent() bool { return o.shows == nil || o.cmd.Context().Err() != nil }
@@ -66,6 +67,9 @@ func (o *observer) holds(c harness.CheckResult) bool {
 func (o *observer) worded(c harness.CheckResult) harness.CheckResult {
 	if o.holds(c) {
 		c.Hint = ""
+	}
+	if o.brief {
+		c.Evidence = nil
 	}
 	return wordedCheck(o.cmd, c)
 }

@@ -36,7 +36,9 @@ func (f *front) report() *cobra.Command {
 			if results == "" {
 				found, err = f.last(p, submission)
 			} else {
-				beside, found, err = f.named(results)
+				var one *harness.Result
+				beside, one, err = f.named(results)
+				found = []*harness.Result{one}
 			}
 			if err != nil {
 				return err
@@ -60,8 +62,8 @@ func (f *front) report() *cobra.Command {
 	return cmd
 }
 
-// named are the results in a file or a directory, and the directory.
-func (f *front) named(results string) (dir string, found []*harness.Result, err error) {
+// named is the result in a file or a directory, and the directory.
+func (f *front) named(results string) (dir string, found *harness.Result, err error) {
 	if isDir(results) {
 		results = filepath.Join(results, report.ResultsFile)
 	}
@@ -72,7 +74,7 @@ func (f *front) named(results string) (dir string, found []*harness.Result, err 
 	case err != nil:
 		return "", nil, next.Errorf("name a results.json with RESULTS=", "%w", err)
 	}
-	return filepath.Dir(results), []*harness.Result{r}, nil
+	return filepath.Dir(results), r, nil
 }
 
 // last are a submission's last results, without the hints that the learner was

@@ -57,19 +57,24 @@ func isDir(name string) bool {
 // start puts a lab's starter into a submission that has no folder for the lab,
 // and says what to edit.
 func (f *front) start(cmd *cobra.Command, lab harness.Lab, submission string) (started bool, err error) {
-	if _, err := os.Lstat(filepath.Join(submission, lab.Folder())); err == nil {
-		return false, f.forward(lab, submission)
-	}
-	files, err := f.course.Starter(lab, submission)
-	if err == nil {
-		err = f.forward(lab, submission)
-	}
-	if err != nil {
+	files, placed, err := f.place(lab, submission)
+	if err != nil || !placed {
 		return false, err
 	}
 	f.print("Lab %d begins. The task: %s\n", lab.Number, f.whereTask(cmd, lab))
 	f.edit(cmd, lab, files)
 	return true, nil
+}
+
+// place puts a lab's starter into a submission that has no folder for the lab.
+func (f *front) place(lab harness.Lab, submission string) (files []string, placed bool, err error) {
+	if _, err := os.Lstat(filepath.Join(submission, lab.Folder())); err != nil {
+		placed = true
+		if files, err = f.course.Starter(lab, submission); err != nil {
+			return nil, false, err
+		}
+	}
+	return files, placed, f.forward(lab, submission)
 }
 
 func (f *front) edit(cmd *cobra.Command, lab harness.Lab, files []string) {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -115,7 +114,7 @@ func (w *watched) watch(ctx context.Context, first int) error {
 	}
 	lab := labs.Labs[first]
 	labs.Watch(ctx, lab, nil, func() {}, func(v watch.Verdict) {
-		fmt.Fprintln(w.stdout, w.report(v, true))
+		fmt.Fprintln(w.stdout, w.report(lab, v, true))
 		if w.problems && v.Err == nil {
 			fmt.Fprintln(w.stdout, report.Problems(v.Result, w.submission))
 		}
@@ -124,21 +123,16 @@ func (w *watched) watch(ctx context.Context, first int) error {
 	return nil
 }
 
-// report is a verdict as checking the lab alone would print it.
-func (w *watched) report(v watch.Verdict, evidence bool) string {
+// report is a verdict on a lab as checking the lab alone would print it.
+func (w *watched) report(lab harness.Lab, v watch.Verdict, evidence bool) string {
 	if v.Err != nil {
 		return explained(w.cmd, v.Err) + "\n"
 	}
 	text, err := w.shown(func(f *front, _ *cobra.Command, lab harness.Lab) error {
-		o := &observer{cmd: w.cmd, waits: w.waits}
-		result := *v.Result
-		result.Labs = []harness.LabResult{result.Labs[0]}
-		result.Labs[0].Checks = nil
-		for _, c := range v.Result.Labs[0].Checks {
-			o.stuck = o.stuck || c.Outcome == harness.Fail && w.waits[c.ID]
-			result.Labs[0].Checks = append(result.Labs[0].Checks, o.worded(c))
-		}
-		report.NewTerminal(f.stdout, isTerminal(f.stdout)).Show(&result, evidence)
+		terminal := report.NewTerminal(f.stdout, isTerminal(f.stdout))
+		o := &observer{cmd: w.cmd, shows: terminal, waits: w.waits, brief: !evidence}
+		v.Result.Replay(o)
+		terminal.Summary(v.Result)
 		if v.Note != nil {
 			f.print("note: %s\n", explained(w.cmd, v.Note))
 		}
@@ -148,7 +142,7 @@ func (w *watched) report(v watch.Verdict, evidence bool) string {
 			fmt.Fprintln(f.stdout, "Stuck? Press h for a hint; hints cost no points.")
 		case o.stuck:
 			fmt.Fprintln(f.stdout, withVariables(w.cmd, stuck))
-		case result.Outcome != harness.Pass:
+		case v.Result.Outcome != harness.Pass:
 		case keys:
 			if err := f.meaning(w.cmd, lab); err != nil {
 				return err
@@ -158,20 +152,11 @@ func (w *watched) report(v watch.Verdict, evidence bool) string {
 			return f.meaning(w.cmd, lab)
 		}
 		return nil
-	})(w.lab(v.Result.Labs[0].Number))
+	})(lab)
 	if err != nil {
 		return explained(w.cmd, err) + "\n"
 	}
 	return text
-}
-
-func (w *watched) lab(number int) harness.Lab {
-	for _, lab := range w.course.Way() {
-		if lab.Number == number {
-			return lab
-		}
-	}
-	return harness.Lab{}
 }
 
 // shown is a command on a lab as a text.
@@ -254,8 +239,10 @@ func (w *watched) let(ctx context.Context) {
 // check checks a lab. A cluster that something was wrong with is left, and
 // looked for anew by the next check.
 func (w *watched) check(ctx context.Context, lab harness.Lab, observer harness.Observer) (*harness.Result, error) {
-	if err := w.begun(lab); err != nil {
-		return nil, err
+	if lab.Number > 0 {
+		if _, _, err := w.place(lab, w.submission); err != nil {
+			return nil, err
+		}
 	}
 	if err := w.hold(ctx); err != nil {
 		return nil, err
@@ -265,16 +252,6 @@ func (w *watched) check(ctx context.Context, lab harness.Lab, observer harness.O
 		w.let(context.WithoutCancel(ctx))
 	}
 	return result, err
-}
-
-// begun puts the starter of a lab into the submission where that has no folder
-// for it.
-func (w *watched) begun(lab harness.Lab) error {
-	if _, err := os.Lstat(filepath.Join(w.submission, lab.Folder())); lab.Number == 0 || err == nil {
-		return nil
-	}
-	_, err := w.course.Starter(lab, w.submission)
-	return err
 }
 
 // ready makes the next check quick, and lets others use the cluster until then.

@@ -5,7 +5,6 @@ package report
 import (
 	"fmt"
 	"io"
-	"slices"
 	"strings"
 	"time"
 
@@ -48,27 +47,6 @@ func (t *Terminal) sign(o harness.Outcome) string {
 		return Sign(o)
 	}
 	return "\x1b[" + looks[o].colour + "m" + Sign(o) + "\x1b[0m"
-}
-
-// Show prints a result at once, as an observer of its run would have, with the
-// evidence of failures or without.
-func (t *Terminal) Show(r *harness.Result, evidence bool) {
-	for _, lab := range r.Labs {
-		begun := harness.Lab{Number: lab.Number, Title: lab.Title}
-		lab.Checks = slices.Clone(lab.Checks)
-		for i, c := range lab.Checks {
-			begun.Checks = append(begun.Checks, harness.Check{ID: c.ID})
-			if !evidence {
-				lab.Checks[i].Evidence = nil
-			}
-		}
-		t.LabBegins(begun)
-		for _, c := range lab.Checks {
-			t.CheckEnds(c)
-		}
-		t.LabEnds(lab)
-	}
-	t.Summary(r)
 }
 
 // LabBegins prints the lab's heading.

@@ -221,7 +221,7 @@ func (s *screen) body() string {
 	case s.verdict == (Verdict{}):
 		return s.Labs.Labs[s.at].Heading()
 	}
-	return s.Report(s.verdict, s.evidence)
+	return s.Report(s.Labs.Labs[s.at], s.verdict, s.evidence)
 }
 
 // unbreakable is a space within what stays on one line.

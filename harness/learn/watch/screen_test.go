@@ -21,12 +21,18 @@ func newScreen(t *testing.T) (*screen, *[]int) {
 	s := &screen{
 		Labs: Labs{
 			Submission: "work", Labs: []harness.Lab{{Number: 1, Title: "The kettle"}, {Number: 2, Title: "The cup"}},
-			Report: func(v Verdict, evidence bool) string {
+			Report: func(_ harness.Lab, v Verdict, evidence bool) string {
 				if v.Err != nil {
 					return "rolecall: " + v.Err.Error()
 				}
 				var b strings.Builder
-				report.NewTerminal(&b, true).Show(v.Result, evidence)
+				terminal := report.NewTerminal(&b, true)
+				if !evidence {
+					v = failed()
+					v.Result.Labs[0].Checks[0].Evidence = nil
+				}
+				v.Result.Replay(terminal)
+				terminal.Summary(v.Result)
 				return b.String()
 			},
 			Actions: []Action{

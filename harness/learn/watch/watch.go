@@ -25,8 +25,8 @@ type Labs struct {
 	Judged func(*harness.Result) error
 	// Ready is called when a verdict was told, to make the next one quick.
 	Ready func(context.Context)
-	// Report is a verdict for the learner, with all its evidence or without.
-	Report func(v Verdict, evidence bool) string
+	// Report is a verdict on a lab for the learner, with all its evidence or without.
+	Report func(lab harness.Lab, v Verdict, evidence bool) string
 
 	Actions []Action
 }
