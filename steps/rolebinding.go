@@ -220,7 +220,7 @@ func bindingNoMore(ctx context.Context, e *check.Env) error {
 			e.Saw(check.Evidence{Object: g.String()})
 			return &check.Failure{
 				Want: "nothing beyond the ClusterRole view",
-				Got:  fmt.Sprintf("RoleBinding %s also allows: %s", g.name(), check.RuleText(*more)),
+				Got:  fmt.Sprintf("RoleBinding %s also allows: %s", g.name(), check.RulesText(more)),
 				Hint: "Bind the ClusterRole view: it reads, it changes nothing, and it shows no Secrets.",
 
 				Position: e.Position(g.object, "roleRef.name"),
@@ -241,7 +241,7 @@ func bindingNoMore(ctx context.Context, e *check.Env) error {
 			return err
 		}
 		if more != nil {
-			return next.Errorf("make reset", "comparing access in %s: the authorizer allows %s, which no object of the lab grants", ns, check.RuleText(*more))
+			return next.Errorf("make reset", "comparing access in %s: the authorizer allows %s, which no object of the lab grants", ns, check.RulesText(more))
 		}
 	}
 	e.Saw(check.Evidence{Object: "the authorizer's rules for " + who.User + " are those of view, and elsewhere what they were before"})

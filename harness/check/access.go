@@ -116,18 +116,37 @@ func unique(words []string) []string {
 	return kept
 }
 
-// Beyond returns the first thing that granted allows and limit does not, as a
-// rule of one verb on one resource; nil if there is none.
-func Beyond(ctx context.Context, limit, granted []rbacv1.PolicyRule) (*rbacv1.PolicyRule, error) {
+// maxBeyond bounds what Beyond returns: a rule of a few kilobytes can stand for
+// millions of small ones.
+const maxBeyond = 1000
+
+// Beyond returns what granted allows and limit does not, as rules of one verb on
+// one resource each, at most maxBeyond of them.
+func Beyond(ctx context.Context, limit, granted []rbacv1.PolicyRule) (beyond []rbacv1.PolicyRule, err error) {
 	for rule := range small(granted) {
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
 		if covers, _ := validation.Covers(limit, []rbacv1.PolicyRule{rule}); !covers {
-			return &rule, nil
+			beyond = append(beyond, rule)
+		}
+		if len(beyond) == maxBeyond {
+			break
 		}
 	}
-	return nil, nil
+	return beyond, nil
+}
+
+// RulesText is small rules in words: the first one, and how many more there are.
+func RulesText(rules []rbacv1.PolicyRule) string {
+	text := RuleText(rules[0])
+	switch more := len(rules) - 1; {
+	case len(rules) == maxBeyond:
+		return text + ", and many more"
+	case more > 0:
+		return fmt.Sprintf("%s, and %d more", text, more)
+	}
+	return text
 }
 
 // Missing are those of the permissions that rules do not grant, in their order.

@@ -46,6 +46,7 @@ func TestBeyond(t *testing.T) {
 		"the same":      {view, ""},
 		"less":          {[]rbacv1.PolicyRule{rule([]string{"get"}, []string{""}, []string{"pods"})}, ""},
 		"more":          {[]rbacv1.PolicyRule{rule([]string{"get", "delete"}, []string{""}, []string{"pods"})}, "delete pods"},
+		"much more":     {[]rbacv1.PolicyRule{rule([]string{"get", "delete", "create"}, []string{""}, []string{"pods", "services"})}, "delete pods, and 3 more"},
 		"all":           {[]rbacv1.PolicyRule{rule([]string{"*"}, []string{"*"}, []string{"*"})}, "* *.*"},
 		"one by name":   {[]rbacv1.PolicyRule{{Verbs: []string{"get"}, APIGroups: []string{""}, Resources: []string{"secrets"}, ResourceNames: []string{"a"}}}, "get secrets named a"},
 		"another group": {[]rbacv1.PolicyRule{rule([]string{"get"}, []string{"apps"}, []string{"pods"})}, "get pods.apps"},
@@ -55,11 +56,11 @@ func TestBeyond(t *testing.T) {
 			more, err := Beyond(t.Context(), view, test.granted)
 			require.NoError(t, err)
 			if test.more == "" {
-				assert.Nil(t, more)
+				assert.Empty(t, more)
 				return
 			}
-			require.NotNil(t, more)
-			assert.Equal(t, test.more, RuleText(*more))
+			require.NotEmpty(t, more)
+			assert.Equal(t, test.more, RulesText(more))
 		})
 	}
 }
@@ -75,7 +76,7 @@ func TestAFewLinesThatStandForMillions(t *testing.T) {
 	began := time.Now()
 	more, err := Beyond(t.Context(), nil, bomb)
 	require.NoError(t, err)
-	assert.Equal(t, "w0 w0.w0", RuleText(*more))
+	assert.Equal(t, "w0 w0.w0, and many more", RulesText(more))
 	assert.Less(t, time.Since(began), time.Second)
 
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)

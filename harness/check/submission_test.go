@@ -158,5 +158,6 @@ func TestOnlyNamesTheFileThatALabAsksFor(t *testing.T) {
 func TestPrintable(t *testing.T) {
 	assert.Equal(t, `a\x1b[31mb`, Printable("a\x1b[31mb", 100))
 	assert.Equal(t, "né\n\t", Printable("né\n\t", 100))
+	assert.Equal(t, "a\nb\\x0dc\n", Printable("a\r\nb\rc\n\r", 100), "a carriage return is shown where it does not end a line")
 	assert.Equal(t, "n … (cut)", Printable("né", 2), "a cut falls between characters")
 }

@@ -8,7 +8,8 @@ import (
 )
 
 // Printable makes a learner's text safe to show: control characters and
-// broken UTF-8 become visible, and what is longer than limit bytes is cut.
+// broken UTF-8 become visible, and what is longer than limit bytes is cut. A
+// carriage return that ends a line is a part of the line's end.
 func Printable(text string, limit int) string {
 	cut := len(text) > limit
 	if cut {
@@ -18,8 +19,9 @@ func Printable(text string, limit int) string {
 		text = text[:limit]
 	}
 	var b strings.Builder
-	for _, r := range text {
+	for i, r := range text {
 		switch {
+		case r == '\r' && (i+1 == len(text) || text[i+1] == '\n'):
 		case r == '\n' || r == '\t' || unicode.IsPrint(r):
 			b.WriteRune(r)
 		case r == utf8.RuneError:

@@ -30,7 +30,7 @@ type Choice struct {
 // that must be built. Providers come in the order of preference. say is told
 // which and why.
 func Choose(ctx context.Context, providers []Provider, want Choice, say func(string)) (Cluster, error) {
-	if err := want.validate(); err != nil {
+	if err := want.Validate(providers); err != nil {
 		return nil, err
 	}
 	if want.Provider != Auto {
@@ -75,12 +75,17 @@ func Choose(ctx context.Context, providers []Provider, want Choice, say func(str
 	return nil, next.Errorf("make doctor", "choosing a cluster: %s", strings.Join(against, ", "))
 }
 
-// validate refuses a name that would not do as a part of names and paths.
-func (c Choice) validate() error {
+// Validate refuses a name that would not do as a part of names and paths, and a
+// provider that is not among those.
+func (c Choice) Validate(providers []Provider) error {
 	if len(validation.IsDNS1123Subdomain(c.Name)) > 0 {
 		return next.Errorf("choose another name with NAME=name", "choosing a cluster: NAME=%q is not a name: use lower-case letters, digits, - and .", c.Name)
 	}
-	return nil
+	if c.Provider == Auto {
+		return nil
+	}
+	_, err := Find(providers, c.Provider)
+	return err
 }
 
 // ChooseOwned is Choose for what needs a cluster of ours.
@@ -99,7 +104,7 @@ func ChooseOwned(ctx context.Context, providers []Provider, want Choice, say fun
 // Existing returns our clusters that a choice may mean and that have left
 // anything behind. A provider that is named counts in any case.
 func Existing(providers []Provider, want Choice) ([]Owned, error) {
-	if err := want.validate(); err != nil {
+	if err := want.Validate(providers); err != nil {
 		return nil, err
 	}
 	if want.Provider != Auto {

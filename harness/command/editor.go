@@ -9,11 +9,13 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/google/renameio/v2/maybe"
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"rolecall/harness/next"
 )
@@ -30,7 +32,12 @@ func (f *front) editor() *cobra.Command {
 		Short: "let Visual Studio Code underline what is wrong: write " + tasksFile,
 		Args:  noWords,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			tasks, err := f.tasks(f.itself())
+			if err := f.want.Validate(f.clusters()); err != nil {
+				return err
+			}
+			by := f.itself()
+			cmd.Flags().VisitAll(by.take)
+			tasks, err := f.tasks(by)
 			if err != nil {
 				return err
 			}
@@ -41,6 +48,7 @@ func (f *front) editor() *cobra.Command {
 			return f.writeTasks(cmd, tasks)
 		},
 	}
+	f.clusterFlags(cmd)
 	cmd.Flags().BoolVar(&show, "print", false, "print them instead")
 	return cmd
 }
@@ -86,7 +94,23 @@ func (f *front) itself() runner {
 }
 
 // runner is make in the repository, or else this program.
-type runner struct{ program string }
+type runner struct {
+	program string
+	on      []string // the words that choose a cluster, where it is chosen
+}
+
+// take adds a flag that chooses a cluster, where it is given.
+func (r *runner) take(flag *pflag.Flag) {
+	switch {
+	case !flag.Changed || !slices.Contains([]string{"cluster", "name", "context", "kubeconfig", "home"}, flag.Name):
+	case r.program == "make" && flag.Name == "home":
+		r.on = append(r.on, "ROLECALL_HOME="+flag.Value.String())
+	case r.program == "make":
+		r.on = append(r.on, strings.ToUpper(flag.Name)+"="+flag.Value.String())
+	default:
+		r.on = append(r.on, "--"+flag.Name, flag.Value.String())
+	}
+}
 
 // lab are the words that check a lab, given its folder in a submission.
 func (r runner) lab(folder string) []string {
@@ -107,7 +131,7 @@ func (r runner) words(command string, problems bool) (words []string) {
 	case problems:
 		words = append(words, "--problems")
 	}
-	return words
+	return append(words, r.on...)
 }
 
 // The parts of a tasks.json of version 2.0.0 that we use, as in

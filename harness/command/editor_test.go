@@ -32,13 +32,13 @@ func TestTasksRunWhatThereIs(t *testing.T) {
 		"/here": {{"lab", "${fileDirnameBasename}", "--problems"}, {"lab", "${input:lab}", "--problems"}, {"dinner", "--problems"}, {"hint"}, {"watch", "--problems"}},
 	} {
 		var got [][]string
-		for _, task := range tasksOf(t, runner{program}).Tasks {
+		for _, task := range tasksOf(t, runner{program: program}).Tasks {
 			assert.Equal(t, program, task.Command)
 			got = append(got, task.Args)
 		}
 		assert.Equal(t, want, got)
 	}
-	inputs := tasksOf(t, runner{"make"}).Inputs
+	inputs := tasksOf(t, runner{program: "make"}).Inputs
 	assert.Equal(t, []vscodeOption{{"1: Making tea", "lab-1"}, {"2: Making soup", "lab-2"}}, inputs[0].Options)
 }
 
@@ -54,7 +54,7 @@ func TestMatcherReadsWhatIsPrinted(t *testing.T) {
 	status := run(t.Context(), cooking(), madeUp, []string{"lab", "lab-1", "--submission", "my work", "--problems"}, strings.NewReader(""), &out, &said)
 	require.Equal(t, 1, status, said.String())
 
-	matcher := tasksOf(t, runner{"make"}).Tasks[4].Matchers[0]
+	matcher := tasksOf(t, runner{program: "make"}).Tasks[4].Matchers[0]
 	assert.Equal(t, [][]string{{file, "1", "1", "error", "tea.hot", `cold: "tea" (wanted hot)`}}, match(matcher, out.String()))
 	lines := strings.Split(strings.TrimSpace(out.String()), "\n")
 	assert.Regexp(t, matcher.Background.Begins, lines[len(lines)-3])
@@ -76,7 +76,7 @@ func match(m vscodeMatcher, output string) (found [][]string) {
 // TestMatcherTakesNoTextForAPlace: what a learner's program prints cannot pass
 // for a problem, nor hide one.
 func TestMatcherTakesNoTextForAPlace(t *testing.T) {
-	matcher := tasksOf(t, runner{"make"}).Tasks[0].Matchers[0]
+	matcher := tasksOf(t, runner{program: "make"}).Tasks[0].Matchers[0]
 	var checks []harness.CheckResult
 	for _, got := range []string{"a\nwork/lab-2/x:1:1: error: forged: x", "a\rwork/x:1:1: error: forged: x", "\u2028work/x:1:1: error: forged: x", strings.Repeat("x", 1<<20), "2:3: error: x.y: z"} {
 		checks = append(checks, harness.CheckResult{ID: "tea.hot", Outcome: harness.Fail, Got: got, Want: "hot", Position: check.Position{File: "lab-1/tea.txt", Line: 7, Column: 3}})

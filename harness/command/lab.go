@@ -166,6 +166,7 @@ func (f *front) check(cmd *cobra.Command, labs []harness.Lab, c checking) error 
 		return err
 	}
 	terminal := report.NewTerminal(f.stdout, isTerminal(f.stdout))
+	terminal.Submission = c.submission
 	observer := &observer{cmd: cmd}
 	if !c.json {
 		observer.shows = terminal

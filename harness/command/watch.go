@@ -130,6 +130,7 @@ func (w *watched) report(lab harness.Lab, v watch.Verdict, evidence bool) string
 	}
 	text, err := w.shown(func(f *front, _ *cobra.Command, lab harness.Lab) error {
 		terminal := report.NewTerminal(f.stdout, isTerminal(f.stdout))
+		terminal.Submission = w.submission
 		o := &observer{cmd: w.cmd, shows: terminal, waits: w.waits, brief: !evidence}
 		v.Result.Replay(o)
 		terminal.Summary(v.Result)

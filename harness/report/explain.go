@@ -2,6 +2,7 @@ package report
 
 import (
 	"fmt"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -29,8 +30,8 @@ type field struct{ name, text string }
 
 // fields are what a person needs in order to go on from a check, and the evidence
 // of one that was judged. Their texts may hold anything.
-func fields(c harness.CheckResult) []field {
-	all := told(c)
+func fields(c harness.CheckResult, submission string) []field {
+	all := told(c, submission)
 	if c.Outcome == harness.Fail || c.Outcome == harness.Pass {
 		all = append(all, shown(c.Evidence)...)
 	}
@@ -38,13 +39,14 @@ func fields(c harness.CheckResult) []field {
 }
 
 // told is what is said of a check beside its evidence: of a failure what was
-// wanted and found, and a hint; of the rest why there is no verdict.
-func told(c harness.CheckResult) (all []field) {
+// wanted and found, the place in that submission's folder, and a hint; of the rest
+// why there is no verdict.
+func told(c harness.CheckResult, submission string) (all []field) {
 	switch c.Outcome {
 	case harness.Fail:
 		all = []field{{"wanted", c.Want}, {"found", c.Got}}
 		if c.Position.Line > 0 {
-			all = append(all, field{"at", c.Position.String()})
+			all = append(all, field{"at", placed(c.Position, submission).String()})
 		}
 		if c.Hint != "" { // it may wait until somebody asks for it
 			all = append(all, field{"hint", c.Hint})
@@ -58,6 +60,13 @@ func told(c harness.CheckResult) (all []field) {
 		all = append(all, field{"next", c.Next})
 	}
 	return all
+}
+
+// placed is a position as it is seen from where the submission's folder is named
+// like that.
+func placed(at check.Position, submission string) check.Position {
+	at.File = filepath.Join(submission, filepath.FromSlash(at.File))
+	return at
 }
 
 // shown is the evidence beside a verdict, the first pieces of it. What a manifest
@@ -80,7 +89,7 @@ func Explain(c harness.CheckResult) string {
 	if c.Outcome == harness.Error {
 		lines = append(lines, notYours)
 	}
-	for _, f := range fields(c) { // no text can pass for another field
+	for _, f := range fields(c, "") { // no text can pass for another field
 		lines = append(lines, f.name+": "+strings.ReplaceAll(f.text, "\n", "\n  "))
 	}
 	return check.Printable(strings.Join(lines, "\n"), maxExplanation)

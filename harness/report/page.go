@@ -150,7 +150,7 @@ func labOf(lab harness.LabResult, id string) labView {
 		if c.Outcome == harness.Error {
 			v.Told = append(v.Told, toldView{"verdict", notYours})
 		}
-		for _, f := range told(c) {
+		for _, f := range told(c, "") {
 			v.Told = append(v.Told, toldView{f.name, check.Printable(f.text, maxField)})
 		}
 		for _, e := range first(c.Evidence, maxEvidence) {

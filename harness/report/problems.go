@@ -3,7 +3,6 @@ package report
 import (
 	"cmp"
 	"fmt"
-	"path/filepath"
 	"strings"
 
 	"rolecall/harness"
@@ -27,8 +26,8 @@ func Problems(r *harness.Result, submission string) string {
 				continue
 			}
 			place := "rolecall"
-			if at := c.Position; at.File != "" {
-				place = fmt.Sprintf("%s:%d:%d", filepath.Join(submission, filepath.FromSlash(at.File)), cmp.Or(at.Line, 1), cmp.Or(at.Column, 1))
+			if at := placed(c.Position, submission); c.Position.File != "" {
+				place = fmt.Sprintf("%s:%d:%d", at.File, cmp.Or(at.Line, 1), cmp.Or(at.Column, 1))
 			}
 			lines = append(lines, OneLine(fmt.Sprintf("%s: error: %s: %s (wanted %s)", place, c.ID, c.Got, c.Want), maxLine))
 		}

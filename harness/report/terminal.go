@@ -18,6 +18,8 @@ import (
 // each lab what its failures were. Without colour it is plain and always the
 // same for the same verdicts.
 type Terminal struct {
+	Submission string // the folder that the learner's files are in, as places in them begin
+
 	w       io.Writer
 	colour  bool
 	columns int               // of the terminal; 0 where lines are not broken
@@ -96,7 +98,7 @@ func (t *Terminal) LabEnds(lab harness.LabResult) {
 		default:
 			continue
 		}
-		for _, f := range fields(c) {
+		for _, f := range fields(c, t.Submission) {
 			t.field(f)
 		}
 	}

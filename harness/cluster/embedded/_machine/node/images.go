@@ -58,8 +58,13 @@ func fullName(ref string) (string, error) {
 	return repository + ":" + tag, nil
 }
 
-func (held images) names() string {
-	return strings.Join(slices.Sorted(maps.Keys(held)), ", ")
+// only says which images there are.
+func (held images) only() string {
+	names := strings.Join(slices.Sorted(maps.Keys(held)), ", ")
+	if len(held) == 1 {
+		return "the only image on it is " + names
+	}
+	return "the only images on it are " + names
 }
 
 // pull is why a container cannot have its image, in the kubelet's words.
@@ -90,7 +95,7 @@ func (held images) find(c *corev1.Container) (*image, []event, error) {
 	case found != nil && c.ImagePullPolicy != corev1.PullAlways:
 		return found, []event{normal("Pulled", fmt.Sprintf("Container image %q already present on machine", c.Image))}, nil
 	}
-	why := fmt.Sprintf("failed to pull and unpack image %q: failed to resolve reference %q: this node cannot reach a registry; the only images on it are %s", name, name, held.names())
+	why := fmt.Sprintf("failed to pull and unpack image %q: failed to resolve reference %q: this node cannot reach a registry; %s", name, name, held.only())
 	return nil, nil, &pull{"ErrImagePull", why, []event{
 		normal("Pulling", fmt.Sprintf("Pulling image %q", c.Image)),
 		warning("Failed", fmt.Sprintf("Failed to pull image %q: %s", c.Image, why)),
