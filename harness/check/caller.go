@@ -133,7 +133,7 @@ func callerContainer(image string) corev1.Container {
 }
 
 // tryEvery is how often await tries to enter a caller.
-const tryEvery = 200 * time.Millisecond
+const tryEvery = 100 * time.Millisecond
 
 // await waits until a caller can be entered. To ask for the pod's status is
 // cheaper than to try; but a kubelet's is up to a second behind, so it tries as
