@@ -25,12 +25,15 @@ const (
 // draws it anew.
 func TestPictureIsTrue(t *testing.T) {
 	bed, dir := bed(t), t.TempDir()
+	const work = "work" // where a learner's files are
 	for _, c := range cases(t, lab(t, 4), corpus.Wrong) {
 		if c.Name == pictured {
-			require.NoError(t, c.Write(fix.course, dir, ""))
+			require.NoError(t, c.Write(fix.course, filepath.Join(dir, work), ""))
 		}
 	}
-	out, _ := bed.rolecall(t, "lab", "--submission", dir, "4").Output() // it ends with 1: not yet
+	shown := bed.rolecall(t, "lab", "--submission", work, "4")
+	shown.Dir = dir
+	out, _ := shown.Output() // it ends with 1: not yet
 	drawn := draw("$ make lab-4\n" + hint.ReplaceAllString(string(out), "make hint gives"))
 	if *update {
 		require.NoError(t, os.WriteFile(filepath.FromSlash(picture), []byte(drawn), 0o644))
