@@ -44,6 +44,7 @@ type Audit struct {
 	flooded  bool                  // there were more since the mark than are kept
 	deeds    Requests              // of our own, since they were asked for
 	open     map[types.UID]Request // received and not yet answered
+	going    map[types.UID]bool    // answered, and the answer goes on: a watch
 	barriers map[string]bool       // the nonces sent; true once the log showed them
 	err      error
 	changed  chan struct{} // closed and replaced at every new event
@@ -61,7 +62,7 @@ func Self(ctx context.Context, client kubernetes.Interface) (string, error) {
 // Follow reads the log until it ends or ctx is done. own is the name that
 // client's requests have in it.
 func Follow(ctx context.Context, log io.ReadCloser, client kubernetes.Interface, own string) *Audit {
-	a := &Audit{client: client, own: own, agent: rest.DefaultKubernetesUserAgent(), open: map[types.UID]Request{}, barriers: map[string]bool{}, changed: make(chan struct{})}
+	a := &Audit{client: client, own: own, agent: rest.DefaultKubernetesUserAgent(), open: map[types.UID]Request{}, going: map[types.UID]bool{}, barriers: map[string]bool{}, changed: make(chan struct{})}
 	context.AfterFunc(ctx, func() { log.Close() })
 	go a.read(log)
 	return a
@@ -102,6 +103,13 @@ func (a *Audit) add(event auditv1.Event) {
 		return
 	}
 	delete(a.open, event.AuditID)
+	if a.going[event.AuditID] { // it was counted when the answer began
+		delete(a.going, event.AuditID)
+		return
+	}
+	if event.Stage == auditv1.StageResponseStarted {
+		a.going[event.AuditID] = true
+	}
 	if a.isDeed(event, r) && len(a.deeds) < maxDeeds {
 		a.deeds = append(a.deeds, r)
 	}

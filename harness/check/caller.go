@@ -79,6 +79,11 @@ func (e *Env) startCaller(ctx context.Context, how beginnings, node string, ahea
 			Containers:                   []corev1.Container{container},
 		},
 	}
+	if how.credential == Usual {
+		pod.Spec.AutomountServiceAccountToken = nil
+		pod.Spec.Volumes = []corev1.Volume{temporary}
+		pod.Spec.Containers[0].VolumeMounts = pod.Spec.Containers[0].VolumeMounts[:1]
+	}
 	if namespace != metav1.NamespaceDefault {
 		if pod.Spec.HostAliases, err = e.shortName(ctx); err != nil {
 			return nil, err

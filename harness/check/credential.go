@@ -36,6 +36,7 @@ const (
 	Genuine      Credential = iota // what Kubernetes mounts
 	ForeignCA                      // the genuine token, another authority's ca.crt
 	ForeignToken                   // the genuine ca.crt, a token that nobody issued
+	Usual                          // nothing of ours: what Kubernetes adds by itself, if the account lets it
 )
 
 // mounted is how many seconds a mounted token is asked for; a kubelet asks for

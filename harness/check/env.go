@@ -38,6 +38,7 @@ type Env struct {
 	needs    []string       // whose values it may use
 	found    map[string]any // by the id of the check that kept it
 	seen     []Evidence
+	programs []*Running                             // that may go on
 	started  []beginnings                           // what callers the last Setup started
 	ahead    map[beginnings][]*Caller               // those that wait for the next Setup
 	given    map[target]bool                        // objects of the learner's that were stored since Deeds

@@ -32,35 +32,40 @@ const farewell = 2 * time.Second
 // Exec runs a command in a container and returns what it wrote and its exit
 // status. An error is ours, except for errOutputTooLong and ctx's own.
 func (e *Env) Exec(ctx context.Context, namespace, pod, container string, stdin io.Reader, command ...string) (stdout, stderr []byte, status int, err error) {
-	ctx = klog.NewContext(ctx, logr.Discard()) // what matters of a stream's end comes back as its error
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
+	out, errs := &capped{stop: cancel}, &capped{stop: cancel}
+	status, err = e.stream(ctx, namespace, pod, container, remotecommand.StreamOptions{Stdin: stdin, Stdout: out, Stderr: errs}, command...)
+	return out.bytes(), errs.bytes(), status, err
+}
+
+// stream runs a command in a container with these streams and returns its exit
+// status. Where ctx ends first, the error is ctx's cause.
+func (e *Env) stream(ctx context.Context, namespace, pod, container string, streams remotecommand.StreamOptions, command ...string) (status int, err error) {
+	ctx = klog.NewContext(ctx, logr.Discard()) // what matters of a stream's end comes back as its error
 	request := e.Client.CoreV1().RESTClient().Post().
 		Namespace(namespace).Resource("pods").Name(pod).SubResource("exec").
 		VersionedParams(&corev1.PodExecOptions{
 			Container: container, Command: command,
-			Stdin: stdin != nil, Stdout: true, Stderr: true,
+			Stdin: streams.Stdin != nil, Stdout: true, Stderr: true,
 		}, scheme.ParameterCodec)
 	websocket, err := remotecommand.NewWebSocketExecutor(e.Config, "GET", request.URL().String())
 	if err != nil {
-		return nil, nil, 0, fmt.Errorf("preparing to run a command in pod %s: %w", pod, err)
+		return 0, fmt.Errorf("preparing to run a command in pod %s: %w", pod, err)
 	}
 	spdy, err := remotecommand.NewSPDYExecutor(e.Config, "POST", request.URL())
 	if err != nil {
-		return nil, nil, 0, fmt.Errorf("preparing to run a command in pod %s: %w", pod, err)
+		return 0, fmt.Errorf("preparing to run a command in pod %s: %w", pod, err)
 	}
 	executor, err := remotecommand.NewFallbackExecutor(websocket, spdy, func(err error) bool {
 		return httpstream.IsUpgradeFailure(err) || httpstream.IsHTTPSProxyError(err)
 	})
 	if err != nil {
-		return nil, nil, 0, fmt.Errorf("preparing to run a command in pod %s: %w", pod, err)
+		return 0, fmt.Errorf("preparing to run a command in pod %s: %w", pod, err)
 	}
 
-	out, errs := &capped{stop: cancel}, &capped{stop: cancel}
 	ended := make(chan error, 1)
-	go func() {
-		ended <- executor.StreamWithContext(ctx, remotecommand.StreamOptions{Stdin: stdin, Stdout: out, Stderr: errs})
-	}()
+	go func() { ended <- executor.StreamWithContext(ctx, streams) }()
 	select {
 	case err = <-ended:
 	case <-ctx.Done():
@@ -72,15 +77,13 @@ func (e *Env) Exec(ctx context.Context, namespace, pod, container string, stdin 
 	var exit exec.CodeExitError
 	switch {
 	case errors.As(err, &exit):
-		return out.bytes(), errs.bytes(), exit.Code, nil
-	case errors.Is(context.Cause(ctx), errOutputTooLong):
-		return out.bytes(), errs.bytes(), 0, errOutputTooLong
+		return exit.Code, nil
 	case ctx.Err() != nil:
-		return out.bytes(), errs.bytes(), 0, context.Cause(ctx)
+		return 0, context.Cause(ctx)
 	case err != nil:
-		return out.bytes(), errs.bytes(), 0, fmt.Errorf("running a command in pod %s: %w", pod, err)
+		return 0, fmt.Errorf("running a command in pod %s: %w", pod, err)
 	}
-	return out.bytes(), errs.bytes(), 0, nil
+	return 0, nil
 }
 
 // capped keeps the first MaxOutput bytes, then ends the command.

@@ -68,6 +68,11 @@ func (e *Env) Program(ctx context.Context, dir, stem string) (*Program, error) {
 	return &Program{Name: name, bytes: compiled}, err
 }
 
+// Script is a program of ours for the image's sh, under a name for messages.
+func Script(name, text string) *Program {
+	return &Program{Name: name, bytes: []byte(text), script: true}
+}
+
 // Run is how one run of a program went.
 type Run struct {
 	Program    *Program
@@ -169,16 +174,23 @@ func (e *Env) RunIn(ctx context.Context, c *Caller, p *Program) (*Run, error) {
 		return nil, err
 	}
 	if run.Ended() != nil || run.ExitStatus > signalled { // the wrapper may not have come to its end
-		bounded, cancel := context.WithTimeout(ctx, 5*time.Second)
-		defer cancel()
-		_, _, status, err := e.Exec(bounded, c.Namespace, c.Name, callerName, nil, "sh", "-c", survivors)
-		if ctx.Err() != nil {
-			return nil, ctx.Err()
+		left, err := e.clear(ctx, c)
+		if err != nil {
+			return nil, err
 		}
-		run.LeftProcesses = run.LeftProcesses || run.Ended() == nil && (err != nil || status != 0)
+		run.LeftProcesses = run.LeftProcesses || run.Ended() == nil && left
 	}
 	e.ran(run)
 	return run, nil
+}
+
+// clear ends what is left of a program in a caller, and reports whether there was
+// anything, as far as can be told. The error is ctx's own.
+func (e *Env) clear(ctx context.Context, c *Caller) (left bool, err error) {
+	bounded, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	_, _, status, err := e.Exec(bounded, c.Namespace, c.Name, callerName, nil, "sh", "-c", survivors)
+	return err != nil || status != 0, ctx.Err()
 }
 
 // RunInPod runs a program in a pod of the learner's, and leaves the pod's own
@@ -260,9 +272,12 @@ const (
 // renamed is a text of the shell's with the program's own name for the path
 // that the wrapper stored it at.
 func (p *Program) renamed(text string) string {
-	name := path.Base(p.Name)
+	name := p.base()
 	return strings.NewReplacer("/tmp/"+storedAs, name, "/dev/shm/"+storedAs, name).Replace(text)
 }
+
+// base is the program's name without its folder.
+func (p *Program) base() string { return path.Base(p.Name) }
 
 // Evidence is what the program left behind, safe to show.
 func (r *Run) Evidence() Evidence {

@@ -24,8 +24,10 @@ const gone = 10 * time.Second
 
 // Sweep deletes the objects of the course's kinds that runs created: all runs,
 // or this one alone where others use the cluster. It returns when they are
-// gone. Pods go without grace: nothing in them is worth waiting for.
+// gone. Pods go without grace: nothing in them is worth waiting for. Programs that
+// go on are killed first.
 func (e *Env) Sweep(ctx context.Context) error {
+	e.killAll()
 	e.mu.Lock()
 	e.ahead = nil
 	e.mu.Unlock()
