@@ -3,7 +3,9 @@ package check
 import (
 	"fmt"
 	"maps"
+	"math"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -14,8 +16,8 @@ type Answer struct {
 	Hint  string   // for another value
 }
 
-// Answers compares a learner's file of answers, a flat map of strings, with
-// what is right, as source has it ("as in the refusal"). The failure names all
+// Answers compares a learner's file of answers, a flat map of strings and whole
+// numbers, with what is right, as source has it ("as in the refusal"). The failure names all
 // wrong keys at once, in the order of expected.
 func (e *Env) Answers(file, source string, expected ...Answer) error {
 	documents, err := e.documents(file)
@@ -93,6 +95,9 @@ func (a Answer) compare(given map[string]any) (found, hint string) {
 		return "no key " + a.Key, "Add the line " + a.Key + ": and your answer."
 	}
 	text, isString := value.(string)
+	if number := whole(value); number != "" && len(a.Right) > 0 && strings.Trim(a.Right[0], "0123456789") == "" {
+		text, isString = number, true // nobody puts a number in quotes who is asked for one
+	}
 	switch text = strings.TrimSpace(text); {
 	case value == nil:
 		return a.Key + " without a value", "Write the answer after the colon and a space."
@@ -106,6 +111,19 @@ func (a Answer) compare(given map[string]any) (found, hint string) {
 		return found + " (capitals count)", "Write it with the capitals that the API server uses."
 	}
 	return found, a.Hint
+}
+
+// whole is a whole number as people write one, or "".
+func whole(value any) string {
+	switch value := value.(type) {
+	case int64:
+		return strconv.FormatInt(value, 10)
+	case float64:
+		if value == math.Trunc(value) {
+			return strconv.FormatFloat(value, 'f', -1, 64)
+		}
+	}
+	return ""
 }
 
 // list is words in a sentence: "a, b and c".

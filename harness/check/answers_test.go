@@ -49,3 +49,24 @@ func TestAnswers(t *testing.T) {
 		})
 	}
 }
+
+func TestAnswersThatAreNumbers(t *testing.T) {
+	for text, got := range map[string]string{
+		"seconds: 31536000\n":     "",
+		"seconds: \"31536000\"\n": "",
+		"seconds: 3600\n":         `seconds: "3600"`,
+		"seconds: never\n":        `seconds: "never"`,
+		"seconds: 1.5\n":          "seconds: 1.5, which is not a string",
+		"seconds: true\n":         "seconds: true, which is not a string",
+	} {
+		e := &Env{Submission: lay(t, map[string]string{"lab-3/answer.yaml": text})}
+		err := e.Answers("lab-3/answer.yaml", "as asked", Answer{Key: "seconds", Right: []string{"31536000"}, Hint: "count them"})
+		if got == "" {
+			assert.NoError(t, err, text)
+			continue
+		}
+		failure, learners := AsFailure(err)
+		require.True(t, learners, "%s: %v", text, err)
+		assert.Equal(t, got, failure.Got)
+	}
+}

@@ -36,9 +36,12 @@ const callerName = "caller"
 
 // StartCaller creates a pod in a namespace that runs as one of its service
 // accounts, with that credential, and does not wait for it. It takes one that was
-// started ahead where there is one.
-func (e *Env) StartCaller(ctx context.Context, namespace, account string, c Credential) (*Caller, error) {
+// started ahead where there is one; one with mounts of its own never is.
+func (e *Env) StartCaller(ctx context.Context, namespace, account string, c Credential, mounts ...Mount) (*Caller, error) {
 	how := beginnings{namespace, account, c}
+	if len(mounts) > 0 {
+		return e.startCaller(ctx, how, "", false, mounts...)
+	}
 	e.mu.Lock()
 	if e.running == Setup {
 		e.started = append(e.started, how)
@@ -52,7 +55,7 @@ func (e *Env) StartCaller(ctx context.Context, namespace, account string, c Cred
 
 // startCaller is StartCaller on a node, whatever room the scheduler sees there,
 // or ahead of the next Setup.
-func (e *Env) startCaller(ctx context.Context, how beginnings, node string, ahead bool) (*Caller, error) {
+func (e *Env) startCaller(ctx context.Context, how beginnings, node string, ahead bool, mounts ...Mount) (*Caller, error) {
 	name, namespace := "caller-"+utilrand.String(5), how.namespace
 	volume, annotations, err := e.credential(ctx, how.credential, namespace, how.account, name)
 	if err != nil {
@@ -84,6 +87,9 @@ func (e *Env) startCaller(ctx context.Context, how beginnings, node string, ahea
 		pod.Spec.Volumes = []corev1.Volume{temporary}
 		pod.Spec.Containers[0].VolumeMounts = pod.Spec.Containers[0].VolumeMounts[:1]
 	}
+	for i, m := range mounts {
+		m.add(&pod.Spec, fmt.Sprintf("mount-%d", i))
+	}
 	if namespace != metav1.NamespaceDefault {
 		if pod.Spec.HostAliases, err = e.shortName(ctx); err != nil {
 			return nil, err
@@ -94,6 +100,16 @@ func (e *Env) startCaller(ctx context.Context, how beginnings, node string, ahea
 		return nil, next.Errorf("make status", "creating a pod to run programs in: %w", err)
 	}
 	return &Caller{Namespace: namespace, Name: name, UID: string(created.UID)}, nil
+}
+
+// Mount is a Secret of a caller's namespace whose entries the caller finds as
+// files in a folder, read-only.
+type Mount struct{ Path, Secret string }
+
+func (m Mount) add(spec *corev1.PodSpec, name string) {
+	spec.Volumes = append(spec.Volumes, corev1.Volume{Name: name, VolumeSource: corev1.VolumeSource{Secret: &corev1.SecretVolumeSource{SecretName: m.Secret}}})
+	mounts := &spec.Containers[0].VolumeMounts
+	*mounts = append(*mounts, corev1.VolumeMount{Name: name, MountPath: m.Path, ReadOnly: true})
 }
 
 // temporary is what a caller has for /tmp.

@@ -16,10 +16,12 @@ import (
 	"fmt"
 	"math/big"
 	"strings"
+	"time"
 
 	authenticationv1 "k8s.io/api/authentication/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/uuid"
 
 	"rolecall/harness/next"
@@ -37,6 +39,13 @@ const (
 	ForeignCA                      // the genuine token, another authority's ca.crt
 	ForeignToken                   // the genuine ca.crt, a token that nobody issued
 	Usual                          // nothing of ours: what Kubernetes adds by itself, if the account lets it
+	Replaceable                    // the genuine ca.crt, and as its token what ReplaceToken puts there
+)
+
+// The annotations of a caller in which parts of its credential travel.
+const (
+	tokenAnnotation = "rolecall.local/token"
+	caAnnotation    = "rolecall.local/ca"
 )
 
 // mounted is how many seconds a mounted token is asked for; a kubelet asks for
@@ -44,8 +53,8 @@ const (
 const mounted = 3607
 
 // credential is the volume with token, ca.crt and namespace for a caller of
-// that name. Forged parts travel in annotations, so that no other object is
-// needed; a program cannot see those.
+// that name. Parts that Kubernetes does not mount travel in annotations, so that
+// no other object is needed; a program cannot see those.
 func (e *Env) credential(ctx context.Context, c Credential, namespace, account, pod string) (corev1.Volume, map[string]string, error) {
 	token := corev1.VolumeProjection{ServiceAccountToken: &corev1.ServiceAccountTokenProjection{Path: "token", ExpirationSeconds: new(int64(mounted))}}
 	ca := corev1.VolumeProjection{ConfigMap: &corev1.ConfigMapProjection{
@@ -59,20 +68,77 @@ func (e *Env) credential(ctx context.Context, c Credential, namespace, account, 
 		if err != nil {
 			return corev1.Volume{}, nil, err
 		}
-		annotations = map[string]string{"rolecall.local/ca": forged}
-		ca = fromField("ca.crt", "metadata.annotations['rolecall.local/ca']")
+		annotations = map[string]string{caAnnotation: forged}
+		ca = fromField("ca.crt", "metadata.annotations['"+caAnnotation+"']")
 	case ForeignToken:
 		forged, err := e.forgeToken(ctx, namespace, account, pod)
 		if err != nil {
 			return corev1.Volume{}, nil, err
 		}
-		annotations = map[string]string{"rolecall.local/token": forged}
-		token = fromField("token", "metadata.annotations['rolecall.local/token']")
+		annotations = map[string]string{tokenAnnotation: forged}
+		token = fromField("token", "metadata.annotations['"+tokenAnnotation+"']")
+	case Replaceable:
+		annotations = map[string]string{tokenAnnotation: ""}
+		token = fromField("token", "metadata.annotations['"+tokenAnnotation+"']")
 	}
 	sources := []corev1.VolumeProjection{token, ca, fromField("namespace", "metadata.namespace")}
 	return corev1.Volume{Name: "credential", VolumeSource: corev1.VolumeSource{
 		Projected: &corev1.ProjectedVolumeSource{Sources: sources, DefaultMode: new(int32(0o644))},
 	}}, annotations, nil
+}
+
+// replaced bounds the wait until a caller's volume holds what the pod's
+// annotation says. A kubelet looks at the volumes of a pod that has changed at
+// once, and then takes some tenths of a second.
+const replaced = 20 * time.Second
+
+// ReplaceToken puts a token in the place of a Replaceable caller's, while a
+// program runs in it or before, and returns when it is there. The node does it
+// as it does when it renews one: a rename replaces all of the volume's files.
+// A program that lets nothing else run in its pod is at fault (*Failure).
+func (e *Env) ReplaceToken(ctx context.Context, c *Caller, t *Issued) error {
+	patch, err := json.Marshal(map[string]any{"metadata": map[string]any{"annotations": map[string]string{tokenAnnotation: t.text}}})
+	if err == nil {
+		_, err = e.Client.CoreV1().Pods(c.Namespace).Patch(ctx, c.Name, types.MergePatchType, patch, metav1.PatchOptions{})
+	}
+	if err != nil {
+		return next.Errorf("make status", "replacing the token of our pod %s: %w", c.Name, err)
+	}
+	if err := e.await(ctx, c); err != nil {
+		return err
+	}
+	var failed error
+	there, err := Eventually(ctx, replaced, 50*time.Millisecond, func(ctx context.Context) (bool, error) {
+		mounted, _, status, err := e.Exec(ctx, c.Namespace, c.Name, callerName, nil, "cat", ServiceAccountPath+"/token")
+		if failed = err; failed == nil && status != 0 {
+			failed = fmt.Errorf("reading it ended with exit status %d", status)
+		}
+		return failed == nil && string(mounted) == t.text, nil
+	})
+	switch {
+	case err != nil || there:
+		return err
+	case failed != nil:
+		return e.notRunBeside(ctx, failed)
+	}
+	return next.Errorf("make status", "replacing the token of our pod %s: the old one is still mounted after %s", c.Name, replaced)
+}
+
+// notRunBeside is what it means that nothing of ours runs in a caller beside a
+// program: a *Failure, unless another pod of ours runs nothing either.
+func (e *Env) notRunBeside(ctx context.Context, reason error) error {
+	control, err := e.control(ctx, "")
+	if err == nil {
+		_, _, _, err = e.Exec(ctx, control.Namespace, control.Name, callerName, nil, "true")
+	}
+	if err != nil {
+		return errors.Join(err, reason)
+	}
+	return &Failure{
+		Want: "a program that leaves room for another process in its pod",
+		Got:  "one beside which nothing can be run",
+		Hint: "Start no more processes than you need, and end none but your own.",
+	}
 }
 
 func fromField(path, field string) corev1.VolumeProjection {

@@ -2,6 +2,7 @@ package check
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	auditv1 "k8s.io/apiserver/pkg/apis/audit/v1"
@@ -27,6 +28,8 @@ type Request struct {
 	CredentialID string   `json:"credentialID,omitempty"`
 	AuditID      string   `json:"auditID"`
 	Time         string   `json:"time"` // RFC 3339, when the request arrived
+
+	Annotations map[string]string `json:"annotations,omitempty"` // that authentication left
 }
 
 // String is the request in one line: who, verb, resource, namespace, code, decision.
@@ -72,6 +75,14 @@ func RequestOf(event auditv1.Event) Request {
 		AuditID:      string(event.AuditID),
 		Time:         event.RequestReceivedTimestamp.UTC().Format(time.RFC3339Nano),
 	}
+	for key, value := range event.Annotations {
+		if strings.HasPrefix(key, "authentication.") {
+			if r.Annotations == nil {
+				r.Annotations = map[string]string{}
+			}
+			r.Annotations[key] = Printable(value, maxField)
+		}
+	}
 	if ref := event.ObjectRef; ref != nil {
 		r.Resource, r.Namespace, r.Name = ref.Resource, Printable(ref.Namespace, maxField), Printable(ref.Name, maxField)
 		if ref.Subresource != "" {
@@ -97,5 +108,9 @@ func first[T ~[]string](values T) string {
 
 // size is about what the request takes in memory.
 func (r Request) size() int {
-	return 512 + len(r.URI) + len(r.Resource) + len(r.Namespace) + len(r.Name)
+	size := 512 + len(r.URI) + len(r.Resource) + len(r.Namespace) + len(r.Name)
+	for key, value := range r.Annotations {
+		size += len(key) + len(value)
+	}
+	return size
 }

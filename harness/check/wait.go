@@ -14,6 +14,10 @@ import (
 // to do than it has processors, 5 s were too few.
 const AccessSettles = 15 * time.Second
 
+// TokenRemembered is how long an API server may take a token for good that it
+// has seen and that has ended since: it keeps its answer for 10 s, and some slack.
+const TokenRemembered = 15 * time.Second
+
 // Eventually polls done and reports whether it returned true within the bound.
 // Hitting the bound is not an error, not even where that cut an answer off.
 // Kubernetes is eventually consistent, so a single look proves nothing; the

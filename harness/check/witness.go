@@ -2,7 +2,11 @@ package check
 
 import (
 	"context"
+	"slices"
 	"strings"
+	"time"
+
+	"k8s.io/apimachinery/pkg/types"
 
 	"rolecall/harness/next"
 )
@@ -33,6 +37,36 @@ func (e *Env) Witness(ctx context.Context, do func() error) (Requests, error) {
 	return seen, err
 }
 
+// Observe is Witness of something that goes on after do has returned. It returns
+// as soon as what the API server answered since do began is enough, or when
+// within has passed since do returned. It needs the audit log.
+func (e *Env) Observe(ctx context.Context, within time.Duration, do func() error, enough func(Requests) bool) (seen Requests, err error) {
+	if err := e.NeedsAudit(); err != nil {
+		return nil, err
+	}
+	if err := e.Audit.Mark(ctx); err != nil {
+		return nil, err
+	}
+	if err := do(); err != nil {
+		return nil, err
+	}
+	_, err = Eventually(ctx, within, observeEvery, func(ctx context.Context) (bool, error) {
+		now, err := e.Audit.Since(ctx)
+		if err != nil {
+			return false, err
+		}
+		seen = now
+		return enough(seen), nil
+	})
+	if failure, learners := AsFailure(err); learners {
+		e.odd("a program made " + failure.Got)
+	}
+	return seen, err
+}
+
+// observeEvery is how often Observe looks.
+const observeEvery = 50 * time.Millisecond
+
 // NeedsAudit is ErrNoAuditLog on a cluster that gives no audit log.
 func (e *Env) NeedsAudit() error {
 	if e.Audit == nil {
@@ -61,6 +95,16 @@ func (rs Requests) By(user string) Requests {
 	return rs.where(func(r Request) bool { return r.User == user })
 }
 
+// WithToken keeps those whose credential was that token.
+func (rs Requests) WithToken(t *Token) Requests {
+	return rs.where(func(r Request) bool { return r.CredentialID != "" && r.CredentialID == t.CredentialID() })
+}
+
+// OfPod keeps those whose token is bound to the pod of that UID.
+func (rs Requests) OfPod(uid types.UID) Requests {
+	return rs.where(func(r Request) bool { return r.PodUID == string(uid) })
+}
+
 // Answered keeps those with a status code.
 func (rs Requests) Answered(code int32) Requests {
 	return rs.where(func(r Request) bool { return r.Code == code })
@@ -69,6 +113,25 @@ func (rs Requests) Answered(code int32) Requests {
 // WithCredential keeps those that brought a credential, accepted or not.
 func (rs Requests) WithCredential() Requests {
 	return rs.where(func(r Request) bool { return r.User != "system:anonymous" || r.Code == 401 })
+}
+
+// Most is how many of them, at most, arrived within a span of that length.
+func (rs Requests) Most(within time.Duration) (most int) {
+	var arrived []time.Time
+	for _, r := range rs {
+		if at, err := time.Parse(time.RFC3339Nano, r.Time); err == nil {
+			arrived = append(arrived, at)
+		}
+	}
+	slices.SortFunc(arrived, time.Time.Compare) // they are in the order of their answers
+	from := 0
+	for i, at := range arrived {
+		for at.Sub(arrived[from]) > within {
+			from++
+		}
+		most = max(most, i-from+1)
+	}
+	return most
 }
 
 // AccessChanges keeps those that changed who may do what.
