@@ -24,6 +24,7 @@ func Course() harness.Course {
 			steps.Forbidden(),
 			steps.RoleBinding(),
 			steps.Success(),
+			steps.Audience(),
 		},
 		Story:   &story,
 		Tour:    &tour,

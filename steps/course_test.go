@@ -25,6 +25,7 @@ var contract = map[string][]string{
 	"rolebinding": {"manifest", "namespaced", "allows-view", "no-more", "only-default"},
 	"success":     {"allowed", "complete", "live", "refused"},
 	"walkthrough": {"cause"},
+	"audience":    {"manifest", "mounted", "accepted", "unauthorized", "default-kept"},
 }
 
 // course is the course in its folder on disk.

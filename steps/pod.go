@@ -55,29 +55,39 @@ type learnerPod struct {
 }
 
 func podManifest(ctx context.Context, e *check.Env) error {
+	object, err := onePod(ctx, e, podFile)
+	if err != nil {
+		return err
+	}
+	e.Keep(object)
+	return nil // what admission says of it is for the checks below
+}
+
+// onePod reads a manifest that holds exactly one Pod. What admission would say
+// of it is not asked here.
+func onePod(ctx context.Context, e *check.Env, file string) (*unstructured.Unstructured, error) {
 	objects, err := e.Objects(ctx, check.Wanted{
-		File: podFile, Want: "exactly one object, a Pod, in the namespace default",
+		File: file, Want: "exactly one object, a Pod, in the namespace default",
 		One: true, Kinds: []schema.GroupVersionKind{podKind}, Namespaces: home(e),
 		Hint: "Write apiVersion: v1 and kind: Pod; a Deployment makes Pods, but is not one.",
 	})
 	if err != nil {
-		return err
+		return nil, err
 	}
 	object := objects[0]
 	want := "a Pod that the API server understands"
 	if where, field, text := commandAsText(object); field != "" {
 		words, _ := json.Marshal(strings.Fields(text))
-		return &check.Failure{Want: want, Got: field + ": " + check.Printable(text, 200) + ", which is text where a list belongs", Hint: fmt.Sprintf("`%s` must be a list: %s", field, spaced(words)),
+		return nil, &check.Failure{Want: want, Got: field + ": " + check.Printable(text, 200) + ", which is text where a list belongs", Hint: fmt.Sprintf("`%s` must be a list: %s", field, spaced(words)),
 			Position: e.Position(object, where)}
 	}
 	err = e.DryRun(ctx, object)
 	if refusal, refused := check.AsRefusal(err); refused && !refusal.Admission {
-		return &check.Failure{Want: want, Got: refusal.Message, Hint: fieldHint(refusal.Message), Position: refusal.Position}
+		return nil, &check.Failure{Want: want, Got: refusal.Message, Hint: fieldHint(refusal.Message), Position: refusal.Position}
 	} else if !refused && err != nil {
-		return err
+		return nil, err
 	}
-	e.Keep(object)
-	return nil // what admission says of it is for the checks below
+	return object, nil
 }
 
 // home are the learner's namespace as a learner writes it, and as it is called

@@ -7,7 +7,6 @@ import (
 	"regexp"
 	"strings"
 
-	authenticationv1 "k8s.io/api/authentication/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/uuid"
@@ -48,9 +47,6 @@ func podTools(ctx context.Context, e *check.Env) error {
 	return nil
 }
 
-// maxToken bounds what may be a token, in bytes; Kubernetes' own have some 1,200.
-const maxToken = 16 << 10
-
 func podTokenMounted(ctx context.Context, e *check.Env) error {
 	l := check.Need[learnerPod](e, "pod.tools")
 	want := "token, ca.crt and namespace in " + check.ServiceAccountPath
@@ -75,29 +71,27 @@ func podTokenMounted(ctx context.Context, e *check.Env) error {
 	if strings.TrimSpace(files["ca.crt"]) != strings.TrimSpace(root.Data["ca.crt"]) {
 		return &check.Failure{Want: "ca.crt holds this cluster's certificate authority", Got: "another certificate", Hint: "Let Kubernetes mount the three files."}
 	}
-	token := strings.TrimSpace(files["token"])
-	if token == "" || len(token) > maxToken {
-		return &check.Failure{Want: want, Got: fmt.Sprintf("a file token of %d bytes", len(files["token"])), Hint: "Let Kubernetes mount the three files."}
+	token, err := check.ReadToken(files["token"])
+	if err != nil {
+		return &check.Failure{Want: want, Got: "a file token that holds none: " + err.Error(), Hint: "Let Kubernetes mount the three files."}
 	}
 	return tokenIsOf(ctx, e, token, l.pod)
 }
 
 // tokenIsOf asks the API server itself whether a token is a pod's.
-func tokenIsOf(ctx context.Context, e *check.Env, token string, pod *corev1.Pod) error {
-	review, err := e.Client.AuthenticationV1().TokenReviews().Create(ctx, &authenticationv1.TokenReview{
-		Spec: authenticationv1.TokenReviewSpec{Token: token},
-	}, metav1.CreateOptions{})
+func tokenIsOf(ctx context.Context, e *check.Env, token *check.Token, pod *corev1.Pod) error {
+	review, err := e.ReviewToken(ctx, token)
 	if err != nil {
-		return next.Errorf("make status", "asking the API server to review the pod's token: %w", err)
+		return err
 	}
-	user := review.Status.User
+	user := review.User
 	boundTo := strings.Join(user.Extra["authentication.kubernetes.io/pod-uid"], "")
 	account := account(e)
 	e.Saw(check.Evidence{Object: fmt.Sprintf("the API server takes the token for %s, bound to pod %s", user.Username, strings.Join(user.Extra["authentication.kubernetes.io/pod-name"], ""))})
 	want := "a token of " + account + ", bound to this pod"
 	hint := "Let Kubernetes mount the token: leave volumes at that path out."
 	switch {
-	case !review.Status.Authenticated:
+	case !review.Authenticated:
 		return &check.Failure{Want: want, Got: "a token that the API server does not accept", Hint: hint}
 	case user.Username != account:
 		return &check.Failure{Want: want, Got: "a token of " + check.Printable(user.Username, 200), Hint: hint}

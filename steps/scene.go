@@ -80,6 +80,7 @@ func startCallers(ctx context.Context, e *check.Env, wanted ...start) error {
 // Kinds of object that labs ask for, make or refuse.
 var (
 	podKind                = corev1.SchemeGroupVersion.WithKind("Pod")
+	secretKind             = corev1.SchemeGroupVersion.WithKind("Secret")
 	serviceKind            = corev1.SchemeGroupVersion.WithKind("Service")
 	roleKind               = rbacv1.SchemeGroupVersion.WithKind("Role")
 	roleBindingKind        = rbacv1.SchemeGroupVersion.WithKind("RoleBinding")
