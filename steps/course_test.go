@@ -26,6 +26,7 @@ var contract = map[string][]string{
 	"success":     {"allowed", "complete", "live", "refused"},
 	"walkthrough": {"cause"},
 	"audience":    {"manifest", "mounted", "accepted", "unauthorized", "default-kept"},
+	"secret":      {"manifest", "filled", "used", "answer", "bound", "revoked"},
 }
 
 // course is the course in its folder on disk.

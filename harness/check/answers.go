@@ -95,8 +95,8 @@ func (a Answer) compare(given map[string]any) (found, hint string) {
 		return "no key " + a.Key, "Add the line " + a.Key + ": and your answer."
 	}
 	text, isString := value.(string)
-	if number := whole(value); number != "" && len(a.Right) > 0 && strings.Trim(a.Right[0], "0123456789") == "" {
-		text, isString = number, true // nobody puts a number in quotes who is asked for one
+	if number := whole(value); number != "" { // nobody puts one in quotes who is asked for a number
+		text, isString = number, true
 	}
 	switch text = strings.TrimSpace(text); {
 	case value == nil:

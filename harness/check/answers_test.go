@@ -21,7 +21,7 @@ func TestAnswers(t *testing.T) {
 		"capital key":  {strings.Replace(right, "user", "User", 1), "user as asked", `the key "User" for user`, "Capitals count: write user."},
 		"missing":      {strings.Replace(right, "verb: list\n", "", 1), "verb as asked", "no key verb", "Add the line verb:"},
 		"no value":     {strings.Replace(right, "list", "", 1), "verb as asked", "verb without a value", "after the colon"},
-		"a number":     {strings.Replace(right, "list", "403", 1), "verb as asked", "verb: 403, which is not a string", "not the method"},
+		"a number":     {strings.Replace(right, "list", "403", 1), "verb as asked", `verb: "403"`, "not the method"},
 		"nested":       {strings.Replace(right, "list", "{list: }", 1), "verb as asked", "which is not a string", "not the method"},
 		"extra":        {right + "b: 1\na: 2\n", "the keys user, verb and resource and no other", `also "a" and "b"`, "Remove"},
 		"a list":       {"- user: bob\n- verb: list\n", "the keys", "a list", "Write key: value without dashes."},
