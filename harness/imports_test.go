@@ -14,7 +14,7 @@ import (
 // layers are the packages from the bottom up. A name that ends in /... stands
 // for what is below it, too.
 var layers = [][]string{
-	{"manifests", "harness/next", "harness/wrap", "harness/progress", "harness/process", "harness/gocommand"},
+	{"manifests", "harness/next", "harness/wrap", "harness/progress", "harness/process", "harness/gocommand", "harness/download"},
 	{"harness/inventory"},
 	{"harness/cluster/..."},
 	{"harness/check/..."},

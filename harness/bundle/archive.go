@@ -66,7 +66,7 @@ func tree(prefix, folder string, wanted func(name string) bool) (all []entry, er
 // names and contents of its files and on nothing else. done hears how many
 // bytes were read.
 func writeArchive(to io.Writer, entries []entry, done func(int64)) error {
-	compressed, err := zstd.NewWriter(to, zstd.WithEncoderLevel(zstd.SpeedBetterCompression))
+	compressed, err := compress(to)
 	if err != nil {
 		return err
 	}
@@ -105,6 +105,16 @@ func (e entry) write(to *tar.Writer) (size int64, err error) {
 	return size, err
 }
 
+// compress compresses what a bundle holds as NAME.zst.
+func compress(to io.Writer) (*zstd.Encoder, error) {
+	return zstd.NewWriter(to, zstd.WithEncoderLevel(zstd.SpeedBetterCompression))
+}
+
+// decompress is the other way, with a bound on memory.
+func decompress(from io.Reader) (*zstd.Decoder, error) {
+	return zstd.NewReader(from, zstd.WithDecoderMaxWindow(maxWindow))
+}
+
 // Bounds for an archive that somebody else may have written.
 const (
 	maxUnpacked = 8 << 30   // bytes
@@ -115,7 +125,7 @@ const (
 // unpack unpacks an archive into an empty folder. It takes files alone, each
 // once, and nothing that would be outside the folder.
 func unpack(from io.Reader, into *os.Root, done func(int64)) error {
-	plain, err := zstd.NewReader(from, zstd.WithDecoderMaxWindow(maxWindow))
+	plain, err := decompress(from)
 	if err != nil {
 		return err
 	}

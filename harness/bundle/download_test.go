@@ -20,9 +20,9 @@ import (
 
 func hurry(t *testing.T) {
 	t.Helper()
-	wait, silence := pause, stall
-	pause, stall = time.Millisecond, 200*time.Millisecond
-	t.Cleanup(func() { pause, stall = wait, silence })
+	usual := network
+	network.Pause, network.Stall = time.Millisecond, 200*time.Millisecond
+	t.Cleanup(func() { network = usual })
 }
 
 // served is a site with a bundle; before a request is answered, meddle may
@@ -157,7 +157,7 @@ func TestASiteThatIsNotThere(t *testing.T) {
 	}
 	err := Install(t.Context(), l.Target, "http://127.0.0.1:1")
 	require.ErrorContains(t, err, "opening the bundle http://127.0.0.1:1: ")
-	assert.Equal(t, networkAdvice, next.Of(err))
+	assert.Equal(t, network.Advice, next.Of(err))
 }
 
 func notFound(w http.ResponseWriter, r *http.Request) bool {

@@ -15,8 +15,8 @@ import (
 	"time"
 
 	"github.com/gofrs/flock"
-	"github.com/klauspost/compress/zstd"
 
+	"rolecall/harness/cluster"
 	"rolecall/harness/gocommand"
 	"rolecall/harness/next"
 	"rolecall/harness/progress"
@@ -25,17 +25,10 @@ import (
 // Target is the machine that a bundle is installed on.
 type Target struct {
 	Home    string                                // rolecall's own folder
-	Engine  func(context.Context) (Engine, error) // the error is a *NoEngineError where there is none
+	Engine  func(context.Context) (Engine, error) // the error is a *cluster.NoEngineError where there is none
 	Display *progress.Display
 	Say     func(line string) // hears what was done
 }
-
-// NoEngineError says why the machine has no container engine that answers.
-type NoEngineError struct{ Reason error }
-
-func (e *NoEngineError) Error() string { return e.Reason.Error() }
-
-func (e *NoEngineError) Unwrap() error { return e.Reason }
 
 // Names in the folder of bundles in rolecall's own folder, beside toolchains.
 const (
@@ -173,7 +166,7 @@ func (i *installation) loadNodeImage(ctx context.Context) error {
 		return nil
 	}
 	engine, err := i.Engine(ctx)
-	var none *NoEngineError
+	var none *cluster.NoEngineError
 	if errors.As(err, &none) {
 		i.found++
 		i.Say(fmt.Sprintf("The node image for kind was left out: %v.", err))
@@ -218,7 +211,7 @@ func (i *installation) load(ctx context.Context, engine Engine, stored *stored) 
 		return err
 	}
 	return stored.checked(ctx, func(archive io.Reader) error {
-		plain, err := zstd.NewReader(archive, zstd.WithDecoderMaxWindow(maxWindow))
+		plain, err := decompress(archive)
 		if err != nil {
 			return err
 		}

@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"rolecall/harness/cluster"
 	"rolecall/harness/gocommand"
 )
 
@@ -82,7 +83,9 @@ func TestInstallReplacesAnEarlierGo(t *testing.T) {
 func TestInstallGoesOnWithoutAnEngine(t *testing.T) {
 	dir, l := t.TempDir(), newLaptop(t)
 	small(t, dir, maxFile)
-	l.Engine = func(context.Context) (Engine, error) { return nil, &NoEngineError{errors.New("none is installed")} }
+	l.Engine = func(context.Context) (Engine, error) {
+		return nil, &cluster.NoEngineError{Reason: errors.New("none is installed")}
+	}
 	require.NoError(t, Install(t.Context(), l.Target, dir))
 	assert.Len(t, l.toolchains(t), 1)
 	assert.Contains(t, l.said, "The node image for kind was left out: none is installed.")

@@ -8,8 +8,6 @@ import (
 	"runtime"
 	"time"
 
-	"github.com/klauspost/compress/zstd"
-
 	"rolecall/harness/check"
 	"rolecall/harness/next"
 	"rolecall/harness/progress"
@@ -111,7 +109,7 @@ func (o Order) addNodeImage(ctx context.Context, w *writer) (err error) {
 	defer func() { task.End(err) }()
 	about := "the image that kind's node is started from; rolecall bundle install loads it into the container engine"
 	return w.add(ctx, File{Content: NodeImage, Arch: o.Engine.Arch(), Image: image, For: about}, func(to io.Writer) error {
-		compressed, err := zstd.NewWriter(to, zstd.WithEncoderLevel(zstd.SpeedBetterCompression))
+		compressed, err := compress(to)
 		if err != nil {
 			return err
 		}

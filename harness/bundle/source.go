@@ -1,16 +1,15 @@
 package bundle
 
 import (
+	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"io"
-	"net/http"
 	"os"
 	"regexp"
 	"strings"
 
-	"rolecall/harness/next"
+	"rolecall/harness/download"
 	"rolecall/harness/progress"
 )
 
@@ -76,11 +75,13 @@ func (f *Folder) close() error { return f.Close() }
 // site is a bundle that somebody serves.
 type site struct {
 	Index
-	url     string // without a slash at the end
-	client  *http.Client
+	url     string   // without a slash at the end
 	kept    *os.Root // what was downloaded, and parts of it, each under its digest
 	display *progress.Display
 }
+
+// network is how pieces are downloaded.
+var network = download.New("make sure that the machine that serves the bundle is on and in the same network, then try again")
 
 // isURL matches what names a site rather than a folder.
 var isURL = regexp.MustCompile(`^https?://`)
@@ -88,14 +89,12 @@ var isURL = regexp.MustCompile(`^https?://`)
 // openSite reads the index of a bundle that is served. What will be downloaded
 // is kept in a folder.
 func openSite(ctx context.Context, url, folder string, display *progress.Display) (*site, error) {
-	s := &site{url: strings.TrimRight(url, "/"), client: newClient(), display: display}
-	err := s.try(ctx, IndexFile, 0, func(body io.Reader, _ bool) (err error) {
-		s.Index, err = readIndex(body)
-		return err
-	})
-	var fault faultError
-	if errors.As(err, &fault) {
-		err = next.Errorf(networkAdvice, "%w", err)
+	s := &site{url: strings.TrimRight(url, "/"), display: display}
+	once := network // whoever mistyped the address is told at once
+	once.Attempts = 1
+	text, err := once.Read(ctx, s.url+"/"+IndexFile, maxIndex)
+	if err == nil {
+		s.Index, err = readIndex(bytes.NewReader(text))
 	}
 	if err != nil {
 		return nil, fmt.Errorf("opening the bundle %s: %w", url, err)
@@ -114,7 +113,8 @@ func (s *site) fetch(ctx context.Context, f File) (_ *stored, err error) {
 	got := int64(0)
 	here := &stored{File: f, root: s.kept}
 	for _, p := range f.Pieces {
-		if err := s.download(ctx, p, func(n int64) { task.Update(megabytes(got+n) + " of " + megabytes(f.Size)) }); err != nil {
+		heard := func(n int64) { task.Update(megabytes(got+n) + " of " + megabytes(f.Size)) }
+		if err := network.Fetch(ctx, s.url+"/"+p.Name, download.File{Size: p.Size, SHA256: p.SHA256}, s.kept, heard); err != nil {
 			return nil, fmt.Errorf("downloading %s: %w", p.Name, err)
 		}
 		got += p.Size

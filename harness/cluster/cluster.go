@@ -123,3 +123,11 @@ type Local interface {
 	// PID is the number of its process, 0 if it is not running.
 	PID() int
 }
+
+// NoEngineError says why this machine has no container engine that answers.
+type NoEngineError struct{ Reason error }
+
+func (e *NoEngineError) Error() string { return e.Reason.Error() }
+
+// Unwrap returns the reason.
+func (e *NoEngineError) Unwrap() error { return e.Reason }

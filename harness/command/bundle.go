@@ -21,11 +21,7 @@ import (
 // engineOf is the container engine of this machine, for a bundle.
 func engineOf(ctx context.Context, home string, display *progress.Display) (bundle.Engine, error) {
 	images, err := kind.OpenImages(ctx, home, display)
-	var none *kind.NoEngineError
-	switch {
-	case errors.As(err, &none):
-		return nil, &bundle.NoEngineError{Reason: none.Reason}
-	case err != nil:
+	if err != nil {
 		return nil, err
 	}
 	return images, nil

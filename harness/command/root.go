@@ -57,7 +57,7 @@ func Run(ctx context.Context, course harness.Course, args []string, stdin io.Rea
 }
 
 // host is what the machine brings: clusters, a folder with kubectl in it, and
-// the container engine, whose error is a *bundle.NoEngineError where there is none.
+// the container engine, whose error is a *cluster.NoEngineError where there is none.
 // carries reports whether this program holds all that the embedded cluster
 // takes.
 type host struct {

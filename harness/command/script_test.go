@@ -173,7 +173,7 @@ var madeUp = host{
 		return home, os.WriteFile(filepath.Join(home, "kubectl"), []byte(script), 0o700)
 	},
 	engine: func(context.Context, string, *progress.Display) (bundle.Engine, error) {
-		return nil, &bundle.NoEngineError{Reason: errors.New("no container engine is installed")}
+		return nil, &cluster.NoEngineError{Reason: errors.New("no container engine is installed")}
 	},
 	carries: func() bool { return os.Getenv("CARRIES") != "nothing" },
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 
+	"rolecall/harness/cluster"
 	"rolecall/harness/cluster/internal/engine"
 	"rolecall/harness/cluster/internal/nodeimage"
 	"rolecall/harness/progress"
@@ -19,23 +20,16 @@ type Images struct {
 	display *progress.Display
 }
 
-// NoEngineError says that this machine has no container engine that answers.
-type NoEngineError struct{ Reason error }
-
-func (e *NoEngineError) Error() string { return e.Reason.Error() }
-
-func (e *NoEngineError) Unwrap() error { return e.Reason }
-
-// OpenImages finds the container engine. The error is a *NoEngineError where
-// none is installed or none answers. home is rolecall's own folder.
+// OpenImages finds the container engine. The error is a *cluster.NoEngineError
+// where none is installed or none answers. home is rolecall's own folder.
 func OpenImages(ctx context.Context, home string, display *progress.Display) (*Images, error) {
 	e, err := engine.Detect(ctx)
 	var silent *engine.NotAnsweringError
 	switch {
 	case errors.Is(err, engine.ErrNone):
-		return nil, &NoEngineError{errors.New("no container engine is installed")}
+		return nil, &cluster.NoEngineError{Reason: errors.New("no container engine is installed")}
 	case errors.As(err, &silent):
-		return nil, &NoEngineError{fmt.Errorf("the container engine %s does not answer", silent.Engine)}
+		return nil, &cluster.NoEngineError{Reason: fmt.Errorf("the container engine %s does not answer", silent.Engine)}
 	case err != nil:
 		return nil, err
 	}

@@ -109,7 +109,7 @@ func (a *Archive) read(ctx context.Context, s suite) error {
 		return fmt.Errorf("checking InRelease: it lists no %s", name)
 	}
 	folder := name[:strings.LastIndexByte(name, '/')+1]
-	path, err := a.cache.fetch(ctx, dists+folder+"by-hash/SHA256/"+want.sha256, want, nil)
+	path, err := a.cache.fetch(ctx, dists+folder+"by-hash/SHA256/"+want.SHA256, want, nil)
 	if err != nil {
 		return err
 	}

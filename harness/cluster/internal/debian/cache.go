@@ -4,16 +4,19 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"time"
 
 	"github.com/gofrs/flock"
 	"github.com/google/renameio/v2/maybe"
+
+	"rolecall/harness/download"
 )
+
+// mirrors is how this package downloads.
+var mirrors = download.New("check the network, or name a reachable mirror in " + MirrorVariable)
 
 // cache is a folder of files named by their SHA-256, and of signed state files
 // named by the SHA-256 of their address.
@@ -42,7 +45,7 @@ func (c *cache) lock(ctx context.Context) (unlock func() error, err error) {
 func (c *cache) get(ctx context.Context, url string, limit int64) ([]byte, error) {
 	sum := sha256.Sum256([]byte(url))
 	kept := filepath.Join(c.dir, "state-"+hex.EncodeToString(sum[:8]))
-	b, err := retry(ctx, func() ([]byte, error) { return read(ctx, url, limit) })
+	b, err := mirrors.Read(ctx, url, limit)
 	if err != nil {
 		if old, readErr := os.ReadFile(kept); readErr == nil && ctx.Err() == nil {
 			return old, nil
@@ -53,62 +56,12 @@ func (c *cache) get(ctx context.Context, url string, limit int64) ([]byte, error
 }
 
 // fetch returns the path of the wanted file, downloading it if the cache does
-// not hold it. received, if not nil, hears of every piece that came in, in
-// bytes; of a cached file it hears once.
-func (c *cache) fetch(ctx context.Context, url string, want file, received func(int64)) (string, error) {
-	if received == nil {
-		received = func(int64) {}
-	}
-	path := filepath.Join(c.dir, want.sha256)
-	if info, err := os.Stat(path); err == nil && info.Size() == want.size {
-		received(want.size)
-		return path, nil
-	}
-
-	return retry(ctx, func() (string, error) { return path, download(ctx, url, path, want, received) })
-}
-
-// download continues or begins path.part and renames it once it is checked.
-func download(ctx context.Context, url, path string, want file, received func(int64)) error {
-	part, err := os.OpenFile(path+".part", os.O_RDWR|os.O_CREATE, 0o644)
+// not hold it. heard, which may be nil, hears how many bytes of it are there.
+func (c *cache) fetch(ctx context.Context, url string, want download.File, heard func(int64)) (string, error) {
+	root, err := os.OpenRoot(c.dir)
 	if err != nil {
-		return err
+		return "", err
 	}
-	defer part.Close()
-	sum := sha256.New()
-	have, err := io.Copy(sum, part)
-	if err != nil {
-		return err
-	}
-
-	if have < want.size {
-		received(have)
-		body, err := open(ctx, url, have)
-		if err != nil {
-			return err
-		}
-		defer body.Close()
-		_, err = io.Copy(io.MultiWriter(part, sum, counter(received)), io.LimitReader(body, want.size-have+1))
-		if err != nil {
-			return transport(url, err)
-		}
-	}
-
-	if hex.EncodeToString(sum.Sum(nil)) != want.sha256 {
-		// A resumed part may be from something else; the next attempt starts over.
-		os.Remove(path + ".part")
-		return transport(url, errors.New("what arrived does not have the SHA-256 that the archive states"))
-	}
-	if err := part.Close(); err != nil {
-		return err
-	}
-	return os.Rename(path+".part", path)
-}
-
-// counter is a writer that only reports how much was written.
-type counter func(int64)
-
-func (c counter) Write(p []byte) (int, error) {
-	c(int64(len(p)))
-	return len(p), nil
+	defer root.Close()
+	return filepath.Join(c.dir, want.SHA256), mirrors.Fetch(ctx, url, want, root, heard)
 }

@@ -7,6 +7,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"rolecall/harness/download"
 	"rolecall/harness/progress"
 )
 
@@ -35,8 +36,10 @@ func (a *Archive) Fetch(ctx context.Context, pkgs []*Package, p *progress.Displa
 	paths := make([]string, len(pkgs))
 	for i, pkg := range pkgs {
 		group.Go(func() error {
-			path, err := a.cache.fetch(ctx, pkg.url, file{pkg.Size, pkg.SHA256}, func(n int64) {
-				task.Update(fmt.Sprintf("%d of %d packages, %d of %d MB", done.Load(), len(pkgs), got.Add(n)>>20, total>>20))
+			have := int64(0)
+			path, err := a.cache.fetch(ctx, pkg.url, download.File{Size: pkg.Size, SHA256: pkg.SHA256}, func(n int64) {
+				task.Update(fmt.Sprintf("%d of %d packages, %d of %d MB", done.Load(), len(pkgs), got.Add(n-have)>>20, total>>20))
+				have = n
 			})
 			if err != nil {
 				return fmt.Errorf("downloading the Debian package %s %s: %w", pkg.Name, pkg.Version, err)

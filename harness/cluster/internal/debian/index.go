@@ -93,7 +93,7 @@ func newPackage(p paragraph, base string) (*Package, error) {
 		return nil, fmt.Errorf("its name or file name is missing")
 	}
 	return &Package{
-		Name: p["Package"], Version: p["Version"], Size: want.size, SHA256: want.sha256,
+		Name: p["Package"], Version: p["Version"], Size: want.Size, SHA256: want.SHA256,
 		version: v, url: base + p["Filename"],
 		essential: p["Essential"] == "yes", priority: priority(p["Priority"]),
 		depends: joinFields(p["Pre-Depends"], p["Depends"]), provides: p["Provides"],

@@ -11,6 +11,8 @@ import (
 
 	"github.com/ProtonMail/go-crypto/openpgp"
 	"github.com/ProtonMail/go-crypto/openpgp/clearsign"
+
+	"rolecall/harness/download"
 )
 
 const (
@@ -44,16 +46,10 @@ func archiveKeys() (openpgp.EntityList, error) {
 	return all, nil
 }
 
-// file says what a downloaded file must be.
-type file struct {
-	size   int64  // bytes
-	sha256 string // lower-case hex
-}
-
 // release is what a suite's signed InRelease file says.
 type release struct {
 	codename string
-	files    map[string]file // main/binary-*/… by path below the suite's folder
+	files    map[string]download.File // main/binary-*/… by path below the suite's folder
 }
 
 // parseRelease reads an InRelease file after checking that one of keys signed
@@ -72,7 +68,7 @@ func parseRelease(signed []byte, keys openpgp.KeyRing) (*release, error) {
 		if rel != nil {
 			return errors.New("it holds more than one paragraph")
 		}
-		rel = &release{codename: p["Codename"], files: map[string]file{}}
+		rel = &release{codename: p["Codename"], files: map[string]download.File{}}
 		for line := range strings.Lines(p["SHA256"]) {
 			if f := strings.Fields(line); len(f) == 3 && strings.HasPrefix(f[2], "main/binary-") {
 				want, err := newFile(f[1], f[0])
@@ -95,14 +91,14 @@ func parseRelease(signed []byte, keys openpgp.KeyRing) (*release, error) {
 
 // newFile checks the two fields that describe a file. The digest becomes part
 // of paths, so it must be one.
-func newFile(size, sha256 string) (file, error) {
+func newFile(size, sha256 string) (download.File, error) {
 	n, err := strconv.ParseInt(size, 10, 64)
 	if err != nil || n < 0 || n > maxFile {
-		return file{}, fmt.Errorf("%.40q is not the size of a file below %d bytes", size, maxFile)
+		return download.File{}, fmt.Errorf("%.40q is not the size of a file below %d bytes", size, maxFile)
 	}
 	sha256 = strings.ToLower(sha256)
 	if b, err := hex.DecodeString(sha256); err != nil || len(b) != 32 {
-		return file{}, fmt.Errorf("%.80q is not a SHA-256 digest", sha256)
+		return download.File{}, fmt.Errorf("%.80q is not a SHA-256 digest", sha256)
 	}
-	return file{size: n, sha256: sha256}, nil
+	return download.File{Size: n, SHA256: sha256}, nil
 }

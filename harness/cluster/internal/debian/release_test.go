@@ -8,6 +8,8 @@ import (
 	"github.com/ProtonMail/go-crypto/openpgp"
 	"github.com/ProtonMail/go-crypto/openpgp/clearsign"
 	"github.com/stretchr/testify/require"
+
+	"rolecall/harness/download"
 )
 
 func signer(t *testing.T) *openpgp.Entity {
@@ -36,7 +38,7 @@ func TestRelease(t *testing.T) {
 	rel, err := parseRelease(signed(t, releaseText, key), openpgp.EntityList{signer(t), key})
 	require.NoError(t, err)
 	require.Equal(t, "bookworm", rel.codename)
-	require.Equal(t, map[string]file{"main/binary-amd64/Packages.xz": {17, digest}}, rel.files)
+	require.Equal(t, map[string]download.File{"main/binary-amd64/Packages.xz": {Size: 17, SHA256: digest}}, rel.files)
 }
 
 func TestReleaseIsNotTrusted(t *testing.T) {
