@@ -26,6 +26,7 @@ func Course() harness.Course {
 			steps.Success(),
 			steps.Audience(),
 			steps.Secret(),
+			steps.User(),
 		},
 		Story:   &story,
 		Tour:    &tour,

@@ -24,6 +24,7 @@ var contract = map[string][]string{
 	"forbidden":   {"observed", "reported", "allowed", "unauthorized", "unverified", "answer"},
 	"rolebinding": {"manifest", "namespaced", "allows-view", "no-more", "only-default"},
 	"success":     {"allowed", "complete", "live", "refused"},
+	"user":        {"manifest", "request", "key", "allowed", "no-more", "only-bob"},
 	"walkthrough": {"cause"},
 	"audience":    {"manifest", "mounted", "accepted", "unauthorized", "default-kept"},
 	"secret":      {"manifest", "filled", "used", "answer", "bound", "revoked"},

@@ -23,6 +23,7 @@ import (
 type Refusal struct {
 	Message   string
 	Admission bool     // it understood the object, and its admission control turned it down
+	Unread    bool     // it did not understand it
 	Position  Position // of the field that it names, as far as it is known
 }
 
@@ -55,6 +56,9 @@ func (e *Env) Create(ctx context.Context, object *unstructured.Unstructured) (*u
 	if !slices.Contains(e.Kinds, object.GroupVersionKind()) {
 		return nil, fmt.Errorf("creating a %s: no lab of this course creates that kind", object.GetKind())
 	}
+	if mapping, err := e.mapping(ctx, object.GroupVersionKind()); err == nil && e.Shared && !namespaced(mapping) {
+		return nil, ErrOwner
+	}
 	created, err := e.create(ctx, object)
 	if err != nil {
 		return nil, e.refused(ctx, object, err)
@@ -85,7 +89,7 @@ func (e *Env) refused(ctx context.Context, object *unstructured.Unstructured, er
 		return ours
 	}
 	status := answer.Status()
-	refusal := &Refusal{Message: words(status), Admission: status.Reason == metav1.StatusReasonForbidden, Position: e.writtenAt(object).blamed(status)}
+	refusal := &Refusal{Message: words(status), Admission: status.Reason == metav1.StatusReasonForbidden, Unread: status.Reason == metav1.StatusReasonBadRequest, Position: e.writtenAt(object).blamed(status)}
 	switch {
 	case apierrors.IsAlreadyExists(err):
 		return next.Errorf(deletion(object.GetKind(), object.GetName(), object.GetNamespace()),

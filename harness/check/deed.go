@@ -75,7 +75,7 @@ func (a *Audit) takeDeeds(ctx context.Context) Requests {
 func (a *Audit) isDeed(event auditv1.Event, r Request) bool {
 	return event.User.Username == a.own && event.UserAgent == a.agent &&
 		slices.Contains([]string{"create", "update", "patch", "delete"}, r.Verb) && r.Code < 300 &&
-		!strings.Contains(r.Resource, "/") && !strings.HasSuffix(r.Resource, "reviews") && !strings.Contains(r.URI, "dryRun=")
+		(!strings.Contains(r.Resource, "/") || strings.HasSuffix(r.Resource, "/approval")) && !strings.HasSuffix(r.Resource, "reviews") && !strings.Contains(r.URI, "dryRun=")
 }
 
 // target is an object as a request names it.

@@ -8,6 +8,7 @@ const (
 	ManifestFile Form = iota // Kubernetes objects, YAML or JSON
 	ProgramFile              // a shell script or a Go program: Name has no extension, name.sh or name.go is handed in
 	AnswersFile              // a flat map of strings in YAML
+	KeyFile                  // a private key in PEM
 )
 
 // File is one file that a lab asks for.

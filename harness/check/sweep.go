@@ -72,7 +72,9 @@ func (e *Env) swept(ctx context.Context) ([]*meta.RESTMapping, error) {
 		if err != nil {
 			return nil, err
 		}
-		kinds = append(kinds, mapping)
+		if !e.Shared || namespaced(mapping) { // elsewhere there is none of ours
+			kinds = append(kinds, mapping)
+		}
 	}
 	return kinds, nil
 }

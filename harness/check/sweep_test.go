@@ -65,7 +65,7 @@ func TestSweepDeletesWhatRunsCreated(t *testing.T) {
 	e, f = newEnv(t, nil, objects()...)
 	e.Kinds, e.Shared = append(e.Kinds, clusterRoleKind), true
 	require.NoError(t, e.Sweep(t.Context()))
-	assert.ElementsMatch(t, []string{"a learner's", "outside", "an earlier run's", "somebody's"}, left(t, f), "others use the cluster")
+	assert.ElementsMatch(t, []string{"a learner's", "outside", "an earlier run's", "cluster's", "somebody's"}, left(t, f), "others use the cluster, and nothing without a namespace is created there")
 }
 
 // TestSweepOfNothingIsCheap: one list for each kind, no more.
