@@ -150,13 +150,13 @@ type flaw struct{ field, got, hint string }
 func askedFor(spec certificatesv1.CertificateSigningRequestSpec) (*x509.CertificateRequest, *flaw) {
 	switch lasts := spec.ExpirationSeconds; {
 	case spec.SignerName == "":
-		return nil, &flaw{"spec", "no spec.signerName", "Say who is to sign: signerName: kubernetes.io/kube-apiserver-client."}
+		return nil, &flaw{"spec", "no spec.signerName", "Say under signerName who is to sign: kubernetes.io/kube-apiserver-client signs for the API server's clients."}
 	case spec.SignerName != certificatesv1.KubeAPIServerClientSignerName:
 		return nil, &flaw{"spec.signerName", "the signer " + spec.SignerName, "The signer of certificates for the API server's clients is kubernetes.io/kube-apiserver-client."}
 	case !slices.Contains(spec.Usages, certificatesv1.UsageClientAuth):
 		return nil, &flaw{"spec.usages", fmt.Sprintf("usages %q, without client auth", spec.Usages), "Add client auth to usages: it makes the certificate one that a client can show."}
 	case lasts == nil:
-		return nil, &flaw{"spec", "no spec.expirationSeconds, so the signer's own, which is a year", "Write expirationSeconds: 3600; a certificate cannot be taken back, so let it be short."}
+		return nil, &flaw{"spec", "no spec.expirationSeconds, so the signer's own, which is a year", "Write expirationSeconds, 86400 at most; a certificate cannot be taken back, so let it be short."}
 	case *lasts > longest:
 		return nil, &flaw{"spec.expirationSeconds", fmt.Sprintf("expirationSeconds: %d", *lasts), fmt.Sprintf("A day has %d seconds.", longest)}
 	}
