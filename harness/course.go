@@ -141,8 +141,8 @@ func (c Course) Default() Part {
 }
 
 // Select returns the labs that words name: "" for the default part, "all", the
-// name of a part, or numbers and ranges, as in "1-3,5". The story comes last
-// where all labs that it is about are there.
+// name of a part, or numbers and ranges, as in "1-3,5". They come in the order of
+// the Way; the story is among them where all labs that it is about are.
 func (c Course) Select(words string) ([]Lab, error) {
 	chosen := map[int]bool{}
 	take := func(first, last int) error {
@@ -166,19 +166,12 @@ func (c Course) Select(words string) ([]Lab, error) {
 			return nil, err
 		}
 	}
-	var labs []Lab
-	story := c.Story != nil
+	story := true
 	for _, lab := range c.Labs {
-		if chosen[lab.Number] {
-			labs = append(labs, lab)
-		} else if d := c.Default(); d.First <= lab.Number && lab.Number <= d.Last {
-			story = false
-		}
+		d := c.Default()
+		story = story && (chosen[lab.Number] || lab.Number < d.First || lab.Number > d.Last)
 	}
-	if story {
-		labs = append(labs, *c.Story)
-	}
-	return labs, nil
+	return slices.DeleteFunc(c.Way(), func(lab Lab) bool { return !chosen[lab.Number] && (lab.Number > 0 || !story) }), nil
 }
 
 // span reads one word of Select.
@@ -190,8 +183,8 @@ func (c Course) span(word string) (first, last int, err error) {
 		return c.Labs[0].Number, c.Labs[len(c.Labs)-1].Number, nil
 	}
 	for _, part := range c.Parts {
-		if part.Name == word {
-			return part.First, part.Last, nil
+		if part.Name == word { // its last labs may not be there yet
+			return part.First, min(part.Last, c.Labs[len(c.Labs)-1].Number), nil
 		}
 	}
 	from, to, isRange := strings.Cut(strings.TrimPrefix(word, "lab-"), "-")

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"text/tabwriter"
@@ -206,7 +207,7 @@ func (f *front) check(cmd *cobra.Command, labs []harness.Lab, c checking) error 
 		if learner != nil {
 			err = f.passed(cmd, last)
 		}
-		f.onward(cmd, on, last, c.demo)
+		f.onward(cmd, on, labs, c.demo)
 	default:
 		terminal.Summary(result)
 		if observer.stuck {
@@ -249,26 +250,31 @@ func (f *front) printJSON(value any) error {
 	return out.Encode(value)
 }
 
-// onward says what comes after labs that passed: the first one after a demo, or
+// onward says what comes after labs that passed: the first of them after a demo, or
 // the next one, and after the last lab of the default part its story.
-func (f *front) onward(cmd *cobra.Command, on cluster.Cluster, passed harness.Lab, demo bool) {
-	const step = "Next: %s (the task: %s)\n"
+func (f *front) onward(cmd *cobra.Command, on cluster.Cluster, labs []harness.Lab, demo bool) {
+	goOn := func(lab harness.Lab) {
+		f.print("Next: %s (the task: %s)\n", withVariables(cmd, "make "+f.course.Word(lab)), f.whereTask(cmd, lab))
+	}
 	if demo {
-		first := f.course.Labs[0]
-		f.print(step, withVariables(cmd, "make "+first.Folder()), f.whereTask(cmd, first))
+		goOn(labs[0])
 		return
 	}
-	way := f.course.Way()
-	for i, lab := range way[:len(way)-1] {
-		if lab.Slug != passed.Slug {
-			continue
+	way, passed := f.course.Way(), labs[len(labs)-1]
+	at := slices.IndexFunc(way, func(lab harness.Lab) bool { return lab.Slug == passed.Slug })
+	switch {
+	case at < 0: // the tour's
+	case at < len(way)-1:
+		for i, part := range f.course.Parts {
+			if i > 0 && way[at+1].Number == part.First {
+				f.print("That was the last lab of the part %s; the next one begins the part %s.\n", f.course.Parts[i-1].Name, part.Name)
+			}
 		}
-		following := way[i+1]
-		f.print(step, withVariables(cmd, "make "+f.course.Word(following)), f.whereTask(cmd, following))
-		return
-	}
-	if _, ours := on.(cluster.Owned); ours && passed.Slug == way[len(way)-1].Slug {
-		f.print("That was the last lab. The cluster is still there; %s deletes it.\n", withVariables(cmd, "make down"))
+		goOn(way[at+1])
+	default:
+		if _, ours := on.(cluster.Owned); ours {
+			f.print("That was the last lab. The cluster is still there; %s deletes it.\n", withVariables(cmd, "make down"))
+		}
 	}
 }
 
