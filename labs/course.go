@@ -12,7 +12,7 @@ import (
 //go:embed tour.md lab-*/README.md lab-*/hints.md lab-*/starter lab-*/solution walkthrough/README.md walkthrough/hints.md
 var files embed.FS
 
-// Course is the Kubernetes service-account walkthrough.
+// Course is the Kubernetes service-account walkthrough, and what lies beyond it.
 func Course() harness.Course {
 	story, tour := steps.Walkthrough(), steps.Tour()
 	return harness.Course{
@@ -27,10 +27,11 @@ func Course() harness.Course {
 			steps.Audience(),
 			steps.Secret(),
 			steps.User(),
+			steps.Role(),
 		},
 		Story:   &story,
 		Tour:    &tour,
-		Parts:   []harness.Part{{Name: "walkthrough", First: 1, Last: 5}},
+		Parts:   []harness.Part{{Name: "walkthrough", First: 1, Last: 5}, {Name: "beyond", First: 6, Last: 12}},
 		Scene:   steps.Scene(),
 		Program: steps.Program(),
 		Before:  steps.Before,

@@ -28,6 +28,7 @@ var contract = map[string][]string{
 	"walkthrough": {"cause"},
 	"audience":    {"manifest", "mounted", "accepted", "unauthorized", "default-kept"},
 	"secret":      {"manifest", "filled", "used", "answer", "bound", "revoked"},
+	"role":        {"manifest", "account", "allows", "no-more", "only-reporter", "works"},
 }
 
 // course is the course in its folder on disk.

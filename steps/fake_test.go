@@ -97,6 +97,12 @@ func newEnv(t *testing.T, file, text string) (*check.Env, *fakes) {
 	}, f
 }
 
+// serves makes the cluster serve one more kind, of the core group.
+func (f *fakes) serves(resource, kind string) {
+	core := f.client.Discovery().(*discoveryfake.FakeDiscovery).Resources[0]
+	core.APIResources = append(core.APIResources, metav1.APIResource{Name: resource, Kind: kind, Namespaced: true})
+}
+
 // refuse makes the API server answer every create with an error.
 func (f *fakes) refuse(err error) {
 	f.dynamic.PrependReactor("create", "*", func(clienttesting.Action) (bool, runtime.Object, error) { return true, nil, err })

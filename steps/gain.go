@@ -148,7 +148,7 @@ func (g gain) noMore(ctx context.Context, e *check.Env, hint string) error {
 		if more != nil && b.reaches(g.who) {
 			e.Saw(check.Evidence{Object: b.String()})
 			return &check.Failure{
-				Want: "nothing beyond " + g.limitName, Got: fmt.Sprintf("RoleBinding %s also allows: %s", b.name(), check.RuleText(*more)),
+				Want: "nothing beyond " + g.limitName, Got: fmt.Sprintf("RoleBinding %s also allows: %s", b.name(), check.RulesText(more)),
 				Hint: hint, Position: e.Position(b.object, "roleRef.name"),
 			}
 		}
@@ -166,7 +166,7 @@ func (g gain) noMore(ctx context.Context, e *check.Env, hint string) error {
 			return err
 		}
 		if more != nil {
-			return next.Errorf("make reset", "comparing access in %s: the authorizer allows %s, which no object of the lab grants", ns, check.RuleText(*more))
+			return next.Errorf("make reset", "comparing access in %s: the authorizer allows %s, which no object of the lab grants", ns, check.RulesText(more))
 		}
 	}
 	e.Saw(check.Evidence{Object: "the authorizer lets " + g.who.User + " do what is asked for, and elsewhere what it could do before"})

@@ -52,7 +52,7 @@ func grants(ctx context.Context, e *check.Env, objects, stored []*unstructured.U
 		g := grant{object: objects[i]}
 		err := runtime.DefaultUnstructuredConverter.FromUnstructured(object.Object, &g.binding)
 		if err == nil {
-			g.rules, g.exists, err = e.RoleRules(ctx, g.binding.RoleRef, e.Namespaces.Of(Home))
+			g.rules, g.exists, err = e.RoleRules(ctx, g.binding.RoleRef, g.binding.Namespace)
 		}
 		if err != nil {
 			return nil, next.Errorf("make status", "reading RoleBinding %s: %w", g.name(), err)
@@ -72,12 +72,11 @@ func granted(who check.Subject, grants []grant) (rules []rbacv1.PolicyRule) {
 	return rules
 }
 
-// others are those beside the learner's service account whom grants give
-// something.
-func others(e *check.Env, grants []grant) (names []string) {
+// others are those beside a subject whom grants give something.
+func others(who check.Subject, grants []grant) (names []string) {
 	for _, g := range grants {
 		for _, s := range g.binding.Subjects {
-			if !isAccount(e, s) && len(g.rules) > 0 {
+			if !named(who, s, g.binding.Namespace) && len(g.rules) > 0 {
 				names = append(names, subjectText(s)+", by RoleBinding "+g.name())
 			}
 		}
@@ -132,14 +131,6 @@ func wrongSubject(s rbacv1.Subject) (field, hint string) {
 		return "name", "Write name: default under subjects."
 	}
 	return "namespace", "Write namespace: default under subjects: the account is in that namespace."
-}
-
-// isAccount reports whether a subject is the learner's service account and
-// nobody else, under either of its names. Without a namespace it is one of the
-// binding's own.
-func isAccount(e *check.Env, s rbacv1.Subject) bool {
-	return s.Kind == rbacv1.ServiceAccountKind && s.Name == "default" && (s.Namespace == e.Namespaces.Of(Home) || s.Namespace == "") ||
-		s.Kind == rbacv1.UserKind && s.Name == account(e)
 }
 
 // subject is the learner's service account.

@@ -82,6 +82,8 @@ var (
 	podKind                = corev1.SchemeGroupVersion.WithKind("Pod")
 	secretKind             = corev1.SchemeGroupVersion.WithKind("Secret")
 	serviceKind            = corev1.SchemeGroupVersion.WithKind("Service")
+	serviceAccountKind     = corev1.SchemeGroupVersion.WithKind("ServiceAccount")
+	configMapKind          = corev1.SchemeGroupVersion.WithKind("ConfigMap")
 	roleKind               = rbacv1.SchemeGroupVersion.WithKind("Role")
 	roleBindingKind        = rbacv1.SchemeGroupVersion.WithKind("RoleBinding")
 	clusterRoleKind        = rbacv1.SchemeGroupVersion.WithKind("ClusterRole")
