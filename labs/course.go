@@ -28,6 +28,7 @@ func Course() harness.Course {
 			steps.Secret(),
 			steps.User(),
 			steps.Role(),
+			steps.Names(),
 		},
 		Story:   &story,
 		Tour:    &tour,

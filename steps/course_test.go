@@ -29,6 +29,7 @@ var contract = map[string][]string{
 	"audience":    {"manifest", "mounted", "accepted", "unauthorized", "default-kept"},
 	"secret":      {"manifest", "filled", "used", "answer", "bound", "revoked"},
 	"role":        {"manifest", "account", "allows", "no-more", "only-reporter", "works"},
+	"names":       {"manifest", "allows", "no-more", "prints", "follows", "by-name", "stops"},
 }
 
 // course is the course in its folder on disk.
