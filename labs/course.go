@@ -25,6 +25,7 @@ func Course() harness.Course {
 			steps.RoleBinding(),
 			steps.Success(),
 			steps.Audience(),
+			steps.Expiry(),
 			steps.Secret(),
 			steps.User(),
 			steps.Role(),

@@ -27,6 +27,7 @@ var contract = map[string][]string{
 	"user":        {"manifest", "request", "key", "allowed", "no-more", "only-bob"},
 	"walkthrough": {"cause"},
 	"audience":    {"manifest", "mounted", "accepted", "unauthorized", "default-kept"},
+	"expiry":      {"calls", "rotates", "revoked", "recovers", "stops"},
 	"secret":      {"manifest", "filled", "used", "answer", "bound", "revoked"},
 	"role":        {"manifest", "account", "allows", "no-more", "only-reporter", "works"},
 	"names":       {"manifest", "allows", "no-more", "prints", "follows", "by-name", "stops"},

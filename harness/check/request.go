@@ -26,6 +26,7 @@ type Request struct {
 	PodUID       string   `json:"podUID,omitempty"`       // of the pod that the token is bound to
 	PodName      string   `json:"podName,omitempty"`
 	CredentialID string   `json:"credentialID,omitempty"`
+	UserAgent    string   `json:"userAgent,omitempty"` // as the caller calls itself
 	AuditID      string   `json:"auditID"`
 	Time         string   `json:"time"` // RFC 3339, when the request arrived
 
@@ -56,8 +57,8 @@ func (r Request) asked() string {
 	return Printable(fmt.Sprintf("%s: %s %s", who, r.Verb, what), 380)
 }
 
-// maxField bounds what a caller can write into a request: its URI and the
-// names in it.
+// maxField bounds what a caller can write into a request: its URI, the names in
+// it, and its own.
 const maxField = 1 << 10
 
 // RequestOf is the part of an audit event that verdicts rest on.
@@ -72,6 +73,7 @@ func RequestOf(event auditv1.Event) Request {
 		PodUID:       first(event.User.Extra["authentication.kubernetes.io/pod-uid"]),
 		PodName:      first(event.User.Extra["authentication.kubernetes.io/pod-name"]),
 		CredentialID: first(event.User.Extra["authentication.kubernetes.io/credential-id"]),
+		UserAgent:    Printable(event.UserAgent, maxField),
 		AuditID:      string(event.AuditID),
 		Time:         event.RequestReceivedTimestamp.UTC().Format(time.RFC3339Nano),
 	}
@@ -108,7 +110,7 @@ func first[T ~[]string](values T) string {
 
 // size is about what the request takes in memory.
 func (r Request) size() int {
-	size := 512 + len(r.URI) + len(r.Resource) + len(r.Namespace) + len(r.Name)
+	size := 512 + len(r.URI) + len(r.Resource) + len(r.Namespace) + len(r.Name) + len(r.UserAgent)
 	for key, value := range r.Annotations {
 		size += len(key) + len(value)
 	}
