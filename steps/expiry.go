@@ -111,7 +111,11 @@ func (a *agent) observe(ctx context.Context, e *check.Env, within time.Duration,
 			Hint: "Wait after each request, however it was answered, for about a second.", Position: a.program.Position(),
 		}
 	}
-	return calls(seen), a.running.GoesOn()
+	err = a.running.GoesOn()
+	if failure, learners := check.AsFailure(err); learners && len(calls(seen).Answered(401)) > 0 {
+		failure.Hint = "401 says that the token is not good now, and the next one may be in the file already: go on calling."
+	}
+	return calls(seen), err
 }
 
 func (a *agent) fail(want, got, hint string) error {
@@ -133,7 +137,7 @@ func expiryCalls(ctx context.Context, e *check.Env) (err error) {
 	if len(calls.WithToken(a.token.Token)) < agentAtLeast {
 		return e.Submission.Explain(a.fail(
 			fmt.Sprintf("in %g s at least %d times list services in %s, with the token in %s", agentCalls.Seconds(), agentAtLeast, e.Namespaces.Of(Home), check.ServiceAccountPath),
-			fewer(calls), "Make the call of lab 3 in a loop, about once a second, with the token that is in the file."), a.program.Name)
+			a.fewer(calls), "Make the call of lab 3 in a loop, about once a second, with the token that is in the file at that moment."), a.program.Name)
 	}
 	a.patient = strings.Contains(calls[0].UserAgent, " kubernetes/") // as client-go calls itself
 	e.Keep(a)
@@ -141,11 +145,15 @@ func expiryCalls(ctx context.Context, e *check.Env) (err error) {
 }
 
 // fewer says how many calls there were, where there were not enough.
-func fewer(calls check.Requests) string {
-	if len(calls) == 0 {
+func (a *agent) fewer(calls check.Requests) string {
+	switch own := calls.WithToken(a.token.Token); {
+	case len(calls) == 0:
 		return "none"
+	case len(own) == 0:
+		return "calls without that token: " + calls.Summary()
+	default:
+		return fmt.Sprintf("%d: %s", len(own), own.Summary())
 	}
-	return fmt.Sprintf("%d: %s", len(calls), calls.Summary())
 }
 
 func expiryRotates(ctx context.Context, e *check.Env) error {
@@ -182,7 +190,7 @@ func expiryRevoked(ctx context.Context, e *check.Env) error {
 	last := a.token
 	began := time.Now()
 	dead := func() error { // it was revoked before the server ever saw it, so nothing is remembered of it
-		err := a.renew401(ctx, e)
+		err := a.spoil(ctx, e)
 		if err != nil {
 			return err
 		}
@@ -214,8 +222,8 @@ func expiryRevoked(ctx context.Context, e *check.Env) error {
 	return err
 }
 
-// renew401 puts a token in place that has ended.
-func (a *agent) renew401(ctx context.Context, e *check.Env) error {
+// spoil puts a token in place that has ended.
+func (a *agent) spoil(ctx context.Context, e *check.Env) error {
 	dead, err := e.IssueToken(ctx, e.Namespaces.Of(Home), "default")
 	if err != nil {
 		return err
