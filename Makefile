@@ -36,6 +36,8 @@ SYSTEMS     ?=#           make dist: some of linux/amd64 linux/arm64 darwin/amd6
 export GOFLAGS     += -trimpath -buildvcs=false -gcflags=all=-dwarf=false
 export CGO_ENABLED := 0
 fast                := GOGC=400 GOMEMLIMIT=3GiB
+processors           = $(shell getconf _NPROCESSORS_ONLN)
+many                 = $(fast) GOMAXPROCS=$$(($(processors) > 1 ? $(processors) / 2 : 1)) # for go build -p $(processors)
 
 # ---- What there is ---------------------------------------------------------
 
@@ -246,7 +248,7 @@ sources := $(shell find . -name '*.go' -not -name '*_test.go' -not -path './.*' 
 
 $(rolecall): $(sources)
 	$(do)command -v go >/dev/null || { echo 'rolecall is built with Go, which is not installed here: see https://go.dev/doc/install' >&2; exit 1; }
-	$(do)echo 'building $@ (the first time takes 2 to 3 minutes)'; $(fast) go build -ldflags="-s -w" -o $@ . & build=$$!; \
+	$(do)echo 'building $@ (the first time takes 2 to 3 minutes)'; $(if $(wildcard $@),$(fast) go build,$(many) go build -p $(processors)) -ldflags="-s -w" -o $@ . & build=$$!; \
 	(past=0; while sleep 10 >/dev/null 2>&1; do past=$$((past + 10)); echo "building $@: $$past s"; done) & clock=$$!; \
 	trap "kill $$build $$clock 2>/dev/null" EXIT; trap 'echo "Interrupted; run the same command again, and the build goes on." >&2; exit 1' INT TERM; wait $$build || exit 1
 

@@ -71,7 +71,7 @@ func (t *toolchain) prepare(ctx context.Context) error {
 func (t *toolchain) run(ctx context.Context, what string, usual time.Duration, arguments ...string) (err error) {
 	task := t.display.Begin(what, usual)
 	defer func() { task.End(err) }()
-	command := gocommand.New(ctx, t.temp, "linux", runtime.GOARCH, "-mod=readonly -modcacherw", arguments...)
+	command := gocommand.Many(ctx, t.temp, "linux", runtime.GOARCH, "-mod=readonly -modcacherw", arguments...)
 	own := "file://" + filepath.ToSlash(filepath.Join(t.GOMODCACHE, "cache", "download"))
 	command.Env = append(command.Env,
 		"GOROOT="+t.GOROOT, "GOTOOLCHAIN=local", "GOENV=off", "GOSUMDB=off", "GOPROXY="+own+","+t.GOPROXY,

@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -64,7 +65,7 @@ func TestMakeWithGo(t *testing.T) {
 	require.NoError(t, err)
 	line, err := os.ReadFile(said)
 	require.NoError(t, err)
-	assert.Equal(t, gocommand.Flags+" -mod=readonly -modcacherw | linux "+runtime.GOARCH+" 0 | file:///own/cache/download,off | build std a/b c\n", string(line))
+	assert.Equal(t, gocommand.Flags+" -mod=readonly -modcacherw -p="+strconv.Itoa(runtime.GOMAXPROCS(0))+" | linux "+runtime.GOARCH+" 0 | file:///own/cache/download,off | build std a/b c\n", string(line))
 	again, err := Make(t.Context(), order)
 	require.NoError(t, err)
 	assert.Equal(t, x, again, "the same makes the same")

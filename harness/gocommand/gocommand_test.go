@@ -1,7 +1,9 @@
 package gocommand_test
 
 import (
+	"fmt"
 	"os"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -27,4 +29,17 @@ func TestNew(t *testing.T) {
 	out, err := gocommand.New(t.Context(), t.TempDir(), "darwin", "arm64", "-mod=mod", "env", "GOFLAGS", "CGO_ENABLED", "GOOS", "GOARCH").Output()
 	require.NoError(t, err)
 	assert.Equal(t, gocommand.Flags+" -mod=mod\n0\ndarwin\narm64\n", string(out))
+}
+
+func TestMany(t *testing.T) {
+	for processors, each := range map[int]string{1: "1", 2: "1", 3: "1", 8: "4"} {
+		before := runtime.GOMAXPROCS(processors)
+		command := gocommand.Many(t.Context(), t.TempDir(), "", "", "-mod=mod", "env", "GOFLAGS")
+		runtime.GOMAXPROCS(before)
+		assert.Contains(t, command.Env, "GOMAXPROCS="+each)
+		assert.Contains(t, command.Env, "GOGC=400")
+		out, err := command.Output()
+		require.NoError(t, err)
+		assert.Equal(t, fmt.Sprintf("%s -mod=mod -p=%d\n", gocommand.Flags, processors), string(out))
+	}
 }

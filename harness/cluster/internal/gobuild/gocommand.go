@@ -80,8 +80,7 @@ type platform struct{ os, arch string }
 // runGo runs the go command in dir for a platform. stdout and said, which gets
 // standard error, may be nil.
 func runGo(ctx context.Context, dir string, on platform, stdout, said io.Writer, args ...string) error {
-	cmd := gocommand.New(ctx, dir, on.os, on.arch, "-mod=mod", args...)
-	cmd.Env = append(cmd.Env, gocommand.Fast...)
+	cmd := gocommand.Many(ctx, dir, on.os, on.arch, "-mod=mod", args...)
 	var stderr bytes.Buffer
 	cmd.Stdout = stdout
 	cmd.Stderr = &stderr
