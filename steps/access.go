@@ -144,7 +144,7 @@ func (m *made) settle(ctx context.Context, e *check.Env) error {
 		if len(given) == 0 {
 			continue
 		}
-		var missing *rbacv1.PolicyRule
+		var missing []rbacv1.PolicyRule
 		allowed, err := check.Eventually(ctx, check.AccessSettles, settles, func(ctx context.Context) (bool, error) {
 			now, err := e.RulesFor(ctx, m.who, namespace)
 			if err == nil {
@@ -156,7 +156,7 @@ func (m *made) settle(ctx context.Context, e *check.Env) error {
 			return err
 		}
 		if !allowed {
-			return next.Errorf("make status", "waiting for the authorizer to allow what the objects grant in %s: it denies %s after %s", namespace, check.RuleText(*missing), check.AccessSettles)
+			return next.Errorf("make status", "waiting for the authorizer to allow what the objects grant in %s: it denies %s after %s", namespace, check.RulesText(missing), check.AccessSettles)
 		}
 	}
 	return nil
@@ -280,8 +280,8 @@ func (m *made) noMore(ctx context.Context, e *check.Env) error {
 			e.Saw(check.Evidence{Object: g.String()})
 			failure := &check.Failure{
 				Want: "nothing beyond what is asked for",
-				Got:  fmt.Sprintf("RoleBinding %s in %s also allows: %s", g.name(), g.binding.Namespace, check.RuleText(*more)),
-				Hint: moreHint(m.limit(g.binding.Namespace), *more), Position: m.ruleOf(e, g, *more),
+				Got:  fmt.Sprintf("RoleBinding %s in %s also allows: %s", g.name(), g.binding.Namespace, check.RulesText(more)),
+				Hint: moreHint(m.limit(g.binding.Namespace), more[0]), Position: m.ruleOf(e, g, more[0]),
 			}
 			if ref := g.binding.RoleRef; ref.Kind == clusterRoleKind.Kind {
 				failure.Hint = check.Printable("The ClusterRole "+ref.Name+" allows more than is asked for: write a Role that says what is.", 300)
@@ -299,7 +299,7 @@ func (m *made) noMore(ctx context.Context, e *check.Env) error {
 			return err
 		}
 		if more != nil {
-			return next.Errorf("make reset", "comparing access in %s: the authorizer allows %s, which no object of the lab grants", namespace, check.RuleText(*more))
+			return next.Errorf("make reset", "comparing access in %s: the authorizer allows %s, which no object of the lab grants", namespace, check.RulesText(more))
 		}
 	}
 	e.Saw(check.Evidence{Object: "the authorizer's rules for " + m.who.User + " are those asked for, and elsewhere what they were before"})

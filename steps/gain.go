@@ -31,7 +31,7 @@ type gain struct {
 // refusal.
 func understood(ctx context.Context, e *check.Env, objects []*unstructured.Unstructured, hint func(message string) string) error {
 	for _, object := range objects {
-		relocate(object, e.Namespaces.Of(Home))
+		relocate(object, home(e))
 		err := e.DryRun(ctx, object)
 		refusal, refused := check.AsRefusal(err)
 		switch {
