@@ -60,6 +60,7 @@ func (s *Session) connect(ctx context.Context) error {
 		Run:      "run-" + rand.String(10),
 		Shared:   !ours,
 	}
+	s.env.Authenticator, _ = s.cluster.(cluster.Authenticator)
 	s.monitor = Watch(ctx, func(ctx context.Context) error {
 		return client.Discovery().RESTClient().Get().AbsPath("/livez/ping").Do(ctx).Error()
 	})

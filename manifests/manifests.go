@@ -15,6 +15,31 @@ var Kind string
 //go:embed audit-policy.yaml
 var AuditPolicy string
 
+// Authentication is the API server's AuthenticationConfiguration in a new cluster.
+//
+//go:embed authentication.yaml
+var Authentication string
+
+// Issuer are the objects of a cluster of ours that an issuer of OpenID Connect
+// tokens needs: where its documents are, and who may read them.
+//
+//go:embed issuer.yaml
+var Issuer string
+
+// IssuerCA is the certificate of the authority that vouches for the server of an
+// issuer's documents, in every cluster of ours. Its key is nowhere any more.
+// IssuerCertificate and IssuerKey are that server's, for the name localhost. None
+// of it protects anything: an issuer's tokens are signed with keys that are made
+// for one run. TestIssuer makes all three anew.
+var (
+	//go:embed issuer-ca.crt
+	IssuerCA string
+	//go:embed issuer.crt
+	IssuerCertificate string
+	//go:embed issuer.key
+	IssuerKey string
+)
+
 // CoreDNS is kubeadm's patch of the cluster's DNS server.
 //
 //go:embed coredns.yaml

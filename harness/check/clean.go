@@ -30,7 +30,7 @@ func (e *Env) NoOtherAccess(ctx context.Context) error {
 		})
 	}
 	group.Go(func() (err error) {
-		everywhere, err = e.Client.RbacV1().ClusterRoleBindings().List(asking, metav1.ListOptions{})
+		everywhere, err = e.Client.RbacV1().ClusterRoleBindings().List(asking, metav1.ListOptions{LabelSelector: "!" + cluster.SceneLabel})
 		return err
 	})
 	if err := group.Wait(); err != nil {

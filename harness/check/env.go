@@ -28,8 +28,11 @@ type Env struct {
 	Submission *Submission
 	Audit      *Audit // nil where the cluster gives no audit log
 	Compiler   *Compiler
-	Run        string // unique, a valid label value
-	Shared     bool   // somebody else runs the cluster, and others use it
+
+	Authenticator cluster.Authenticator // nil where nobody may change whom the API server knows
+
+	Run    string // unique, a valid label value
+	Shared bool   // somebody else runs the cluster, and others use it
 
 	mappers sync.Map // by group and version, what the API server said of its kinds
 

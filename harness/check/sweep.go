@@ -40,6 +40,11 @@ func (e *Env) SweepOthers(ctx context.Context) error {
 	if e.Shared {
 		match.LabelSelector += "=" + e.Run
 	}
+	if e.Authenticator != nil {
+		if err := e.Authenticator.RestoreAuthentication(ctx); err != nil {
+			return err
+		}
+	}
 	kinds, err := e.swept(ctx)
 	if err != nil {
 		return err
@@ -69,6 +74,9 @@ func (e *Env) swept(ctx context.Context) ([]*meta.RESTMapping, error) {
 	var kinds []*meta.RESTMapping
 	for _, kind := range e.Kinds {
 		mapping, err := e.mapping(ctx, kind)
+		if e.Shared && apierrors.IsNotFound(err) {
+			continue // a kind that only clusters of ours have
+		}
 		if err != nil {
 			return nil, err
 		}

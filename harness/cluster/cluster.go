@@ -118,6 +118,28 @@ type AuditLogger interface {
 	AuditLog(ctx context.Context) (io.ReadCloser, error)
 }
 
+// Authenticator is a cluster whose API server can be told to know users from
+// elsewhere, by an AuthenticationConfiguration.
+type Authenticator interface {
+	// Authenticate gives the API server a configuration, and returns once it has
+	// taken it. The error is a *NotTakenError where it does not.
+	Authenticate(ctx context.Context, config string) error
+	// RestoreAuthentication gives it the one that it had when new, if it may have
+	// another, whoever gave it that, and returns once it has taken it.
+	RestoreAuthentication(ctx context.Context) error
+	// Loopback is the API server's host and port for itself, where it serves by
+	// the certificate manifests.IssuerCertificate, after Up.
+	Loopback() string
+}
+
+// NotTakenError is why an API server did not take a configuration, in its own
+// words.
+type NotTakenError struct{ Reason string }
+
+func (e *NotTakenError) Error() string {
+	return "the API server did not take the configuration: " + e.Reason
+}
+
 // Local is a cluster that is a process of this machine, pods and all.
 type Local interface {
 	// PID is the number of its process, 0 if it is not running.

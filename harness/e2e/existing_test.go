@@ -26,6 +26,8 @@ func TestExisting(t *testing.T) {
 		{"1", 2, map[string]harness.Outcome{"pod.manifest": harness.Pass, "pod.running": harness.Pass, "pod.token-mounted": harness.Pass, "pod.unauthenticated": harness.Error}},
 		{"3", 2, map[string]harness.Outcome{"forbidden.observed": harness.Error, "forbidden.answer": harness.Skipped}},
 		{"4", 0, map[string]harness.Outcome{"rolebinding.allows-view": harness.Pass, "rolebinding.no-more": harness.Pass, "rolebinding.only-default": harness.Pass}},
+		{"11", 2, map[string]harness.Outcome{"user.manifest": harness.Pass, "user.request": harness.Error, "user.allowed": harness.Skipped}},
+		{"12", 2, map[string]harness.Outcome{"openid.manifest": harness.Error, "openid.others": harness.Error}},
 	} {
 		t.Run("lab "+test.lab, func(t *testing.T) {
 			assert.NoError(t, b.unchanged(t.Context(), func() error {

@@ -52,6 +52,10 @@ func (c *Cluster) launch(ctx context.Context, p programs, image string) error {
 	if err := os.WriteFile(policy, []byte(manifests.AuditPolicy), 0o600); err != nil {
 		return next.Errorf("free some disk space", "writing the audit policy: %w", err)
 	}
+	authentication, err := c.writeAuthentication()
+	if err != nil {
+		return err
+	}
 	// For appending: the machine begins it anew when it is long.
 	log, err := os.OpenFile(filepath.Join(c.Folder(), machineLog), os.O_CREATE|os.O_TRUNC|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
@@ -64,7 +68,7 @@ func (c *Cluster) launch(ctx context.Context, p programs, image string) error {
 	}
 	defer ready.Close()
 
-	cmd := exec.Command(p.machine, "serve", "-dir", c.Folder(), "-audit-policy", policy, "-image", labimage.Ref+"="+image, "-sandbox", p.agent)
+	cmd := exec.Command(p.machine, slices.Concat([]string{"serve", "-dir", c.Folder(), "-audit-policy", policy, "-image", labimage.Ref + "=" + image, "-sandbox", p.agent}, authentication)...)
 	cmd.Stderr, cmd.ExtraFiles = log, []*os.File{tell}
 	cmd.Dir = c.Folder()
 	process.Apart(cmd)

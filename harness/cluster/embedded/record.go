@@ -16,7 +16,7 @@ import (
 // record: one with another is replaced.
 func (c *Cluster) fingerprint() string {
 	sum := sha256.New()
-	fmt.Fprintf(sum, "%q", []any{sourcesSum(), labimage.Key(), manifests.AuditPolicy, c.Scene})
+	fmt.Fprintf(sum, "%q", []any{sourcesSum(), labimage.Key(), manifests.AuditPolicy, manifests.Authentication, manifests.Issuer, manifests.IssuerCertificate, c.Scene})
 	return hex.EncodeToString(sum.Sum(nil))
 }
 

@@ -47,6 +47,9 @@ func (c *Cluster) Renew(ctx context.Context, served int) error {
 	if weaker, err := Possible(); err != nil || weaker != "" {
 		return errors.New("its pods have no namespaces of their own, so nothing proves that they left nothing")
 	}
+	if err := c.RestoreAuthentication(ctx); err != nil {
+		return err
+	}
 	if err := c.podsGone(ctx); err != nil {
 		return err
 	}

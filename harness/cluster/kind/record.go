@@ -30,7 +30,7 @@ type record struct {
 // fingerprint is over every input that shapes a cluster.
 func (r record) fingerprint(scene cluster.Scene) string {
 	sum := sha256.New()
-	fmt.Fprintf(sum, "%q", []any{r.NodeImage, r.Name, r.Cgroup, labimage.Key(), manifests.Kind, manifests.AuditPolicy, manifests.CoreDNS, scene})
+	fmt.Fprintf(sum, "%q", []any{r.NodeImage, r.Name, r.Cgroup, labimage.Key(), manifests.Kind, manifests.AuditPolicy, manifests.CoreDNS, manifests.Authentication, manifests.Issuer, manifests.IssuerCertificate, scene})
 	return hex.EncodeToString(sum.Sum(nil))
 }
 
@@ -45,15 +45,21 @@ func (r record) write(shared string) (config []byte, err error) {
 	}
 	for name, text := range map[string]string{
 		"audit-policy.yaml":              manifests.AuditPolicy,
+		"issuer.crt":                     manifests.IssuerCertificate,
+		"issuer.key":                     manifests.IssuerKey,
 		"patches/corednsdeployment.yaml": manifests.CoreDNS,
 	} {
 		if err := os.WriteFile(filepath.Join(shared, name), []byte(text), 0o644); err != nil {
 			return nil, next.Errorf("free some disk space", "writing %s for the node: %w", name, err)
 		}
 	}
+	authentication := filepath.Join(filepath.Dir(shared), "authentication")
+	if err := writeAuthentication(authentication); err != nil {
+		return nil, err
+	}
 	var text bytes.Buffer
 	err = template.Must(template.New("kind.yaml").Parse(manifests.Kind)).Execute(&text, map[string]any{
-		"NodeImage": r.NodeImage, "Folder": fmt.Sprintf("%q", shared), "Cgroup": r.Cgroup,
+		"NodeImage": r.NodeImage, "Folder": fmt.Sprintf("%q", shared), "Authentication": fmt.Sprintf("%q", authentication), "Cgroup": r.Cgroup,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("filling in kind.yaml: %w", err)

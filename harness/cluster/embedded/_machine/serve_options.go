@@ -25,6 +25,8 @@ func parseServeOptions(args []string) (serveOptions, error) {
 	flags := flag.NewFlagSet("machine serve", flag.ContinueOnError)
 	flags.StringVar(&o.Dir, "dir", "", "`folder` of the machine: gets kubeconfig, audit.log and lock; what an earlier machine left there is replaced")
 	flags.StringVar(&o.AuditPolicy, "audit-policy", "", "`file` that says what the API server records")
+	flags.StringVar(&o.Authentication, "authentication-config", "", "`file` that says which issuers' tokens the API server takes; it is reloaded when it changes")
+	flags.StringVar(&o.Localhost, "localhost-cert", "", "`certificate,key` files by which the API server serves those who call it localhost")
 	flags.UintVar(&port, "port", 0, "`port` of the API server on 127.0.0.1 (0: any that is free)")
 	flags.StringVar(&o.Node, "node", "rolecall", "`name` of the node")
 	flags.StringVar(&o.sandbox, "sandbox", "", "`path` of the program sandbox")

@@ -18,6 +18,7 @@ import (
 	"rolecall/harness/cluster/internal/scene"
 	"rolecall/harness/inventory"
 	"rolecall/harness/next"
+	"rolecall/manifests"
 )
 
 // Cluster is the common part of our clusters.
@@ -82,7 +83,7 @@ func (c *Cluster) Reset(ctx context.Context, tell func(inventory.Object)) error 
 	if err != nil {
 		return err
 	}
-	return scene.Reset(ctx, c.config, c.Scene, baseline, tell)
+	return scene.Reset(ctx, c.config, c.all(), baseline, tell)
 }
 
 // Renew brings the cluster back to what it was when new. Tokens that were issued
@@ -129,6 +130,13 @@ func (c *Cluster) Connect() error {
 	return nil
 }
 
+// all is the course's scene, and what an issuer needs of a cluster of ours.
+func (c *Cluster) all() cluster.Scene {
+	all := c.Scene
+	all.Objects += "\n---\n" + manifests.Issuer
+	return all
+}
+
 // Settle makes the scene in a new cluster, waits until calls from a pod reach
 // the API server, and keeps the list of what the cluster holds. tell hears what
 // is being done.
@@ -137,7 +145,10 @@ func (c *Cluster) Settle(ctx context.Context, tell func(string)) error {
 		return err
 	}
 	tell("making the labs' namespaces")
-	if err := scene.Set(ctx, c.config, c.Scene.Objects, c.Namespaces()); err != nil {
+	if err := scene.Set(ctx, c.config, c.all().Objects, c.Namespaces()); err != nil {
+		return err
+	}
+	if err := scene.AwaitKind(ctx, c.config, "documents.issuer.rolecall.local"); err != nil {
 		return err
 	}
 	tell("waiting for the first call from a pod")

@@ -16,6 +16,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/util/wait"
 	utilyaml "k8s.io/apimachinery/pkg/util/yaml"
 	"k8s.io/client-go/discovery"
@@ -61,6 +62,33 @@ func Set(ctx context.Context, config *rest.Config, objects string, names cluster
 		if err != nil {
 			return next.Errorf("make status", "waiting for the default service account of %s: %w", ns, err)
 		}
+	}
+	return nil
+}
+
+// AwaitKind waits until a CustomResourceDefinition is served, after which it does
+// not change any more.
+func AwaitKind(ctx context.Context, config *rest.Config, name string) error {
+	client, err := dynamic.NewForConfig(config)
+	if err != nil {
+		return fmt.Errorf("connecting to the cluster: %w", err)
+	}
+	definitions := client.Resource(schema.GroupVersionResource{Group: "apiextensions.k8s.io", Version: "v1", Resource: "customresourcedefinitions"})
+	err = until(ctx, func(ctx context.Context) error {
+		definition, err := definitions.Get(ctx, name, metav1.GetOptions{})
+		if err != nil {
+			return err
+		}
+		conditions, _, _ := unstructured.NestedSlice(definition.Object, "status", "conditions")
+		for _, condition := range conditions {
+			if c, _ := condition.(map[string]any); c["type"] == "Established" && c["status"] == "True" {
+				return nil
+			}
+		}
+		return errors.New("it is not served yet")
+	})
+	if err != nil {
+		return next.Errorf("make status", "waiting for %s: %w", name, err)
 	}
 	return nil
 }

@@ -70,7 +70,7 @@ func newAPIServer(ctx context.Context, c Config, p *pki, front *Front, pods *pod
 // apiServerFlags are those that kubeadm gives, as far as they matter on one
 // machine without a network.
 func apiServerFlags(c Config, p *pki, etcd string) []string {
-	return []string{
+	flags := []string{
 		"--etcd-servers=" + etcd,
 		"--advertise-address=" + c.advertised().String(), // what every pod reaches
 		"--service-cluster-ip-range=" + c.services().String(),
@@ -108,6 +108,13 @@ func apiServerFlags(c Config, p *pki, etcd string) []string {
 
 		"--watch-cache=false", // it remembers what Forget is to forget
 	}
+	if c.Authentication != "" {
+		flags = append(flags, "--authentication-config="+c.Authentication)
+	}
+	if c.Localhost != "" {
+		flags = append(flags, "--tls-sni-cert-key="+c.Localhost+":localhost")
+	}
+	return flags
 }
 
 // parse sets options by the flags that their command would be given.

@@ -26,8 +26,13 @@ var usualServices = netip.MustParsePrefix("10.96.0.0/16")
 type Config struct {
 	Dir         string // of the machine; only its user may read it
 	AuditPolicy string // file with an audit.k8s.io/v1 Policy
-	Port        uint16 // of the API server on 127.0.0.1; zero lets the kernel choose
-	Node        string // name of the one node
+	// Authentication is a file with an AuthenticationConfiguration, which is reloaded
+	// when it changes, and Localhost two files, certificate,key, for clients that
+	// ask for localhost. Both may be empty.
+	Authentication, Localhost string
+
+	Port uint16 // of the API server on 127.0.0.1; zero lets the kernel choose
+	Node string // name of the one node
 	// Services is the range of the cluster's services, kubeadm's if zero.
 	Services netip.Prefix
 }
