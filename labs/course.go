@@ -30,6 +30,7 @@ func Course() harness.Course {
 			steps.Expiry(),
 			steps.Secret(),
 			steps.User(),
+			steps.OpenID(),
 		},
 		Story:   &story,
 		Tour:    &tour,

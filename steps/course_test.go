@@ -25,6 +25,7 @@ var contract = map[string][]string{
 	"rolebinding": {"manifest", "namespaced", "allows-view", "no-more", "only-default"},
 	"success":     {"allowed", "complete", "live", "refused"},
 	"user":        {"manifest", "request", "key", "allowed", "no-more", "only-bob"},
+	"openid":      {"manifest", "known", "audience", "prefix", "allowed", "others"},
 	"walkthrough": {"cause"},
 	"audience":    {"manifest", "mounted", "accepted", "unauthorized", "default-kept"},
 	"expiry":      {"calls", "rotates", "revoked", "recovers", "stops"},
