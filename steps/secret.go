@@ -2,6 +2,8 @@ package steps
 
 import (
 	"context"
+	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
@@ -114,24 +116,48 @@ func secretManifest(ctx context.Context, e *check.Env) error {
 	return nil
 }
 
-// legacy is the learner's Secret, filled, and a pod of ours in which it is mounted.
+// legacy is a Secret of the learner's, filled, and a pod of ours in which it is
+// mounted.
 type legacy struct {
 	name  string
 	token *check.Token
 	pod   *check.Caller
 }
 
-func secretFilled(ctx context.Context, e *check.Env) error {
+// legacies are the learner's Secret and a second one of the same manifest. Of the
+// second one's token the API server has seen nothing when it ends, so there is
+// nothing that it remembers for another ten seconds.
+type legacies struct{ first, second legacy }
+
+func secretFilled(ctx context.Context, e *check.Env) (err error) {
 	object := check.Need[*unstructured.Unstructured](e, "secret.manifest")
-	created, err := e.Create(ctx, object)
-	if refusal, refused := check.AsRefusal(err); refused {
-		return &check.Failure{Want: "a Secret that the API server accepts", Got: refusal.Message, Hint: bindingHint(refusal.Message), Position: refusal.Position}
-	}
-	if err != nil {
+	var l legacies
+	if l.first, err = fill(ctx, e, object, object); err != nil {
 		return err
 	}
-	fail := func(field, got, hint string) error {
-		return &check.Failure{Want: "a Secret that the token controller can fill", Got: got, Hint: hint, Position: e.Position(object, field)}
+	again := object.DeepCopy()
+	again.SetName("")
+	again.SetGenerateName("again-")
+	if l.second, err = fill(ctx, e, object, again); err != nil {
+		return err
+	}
+	e.Saw(check.Evidence{Object: "the token controller filled the Secret " + l.first.name + ": ca.crt, namespace and token"})
+	e.Keep(l)
+	return nil
+}
+
+// fill stores an object, as the learner wrote it as object, waits until the token
+// controller has filled it, and starts a pod that mounts it.
+func fill(ctx context.Context, e *check.Env, object, stored *unstructured.Unstructured) (l legacy, err error) {
+	created, err := e.Create(ctx, stored)
+	if refusal, refused := check.AsRefusal(err); refused {
+		return l, &check.Failure{Want: "a Secret that the API server accepts", Got: refusal.Message, Hint: bindingHint(refusal.Message), Position: refusal.Position}
+	}
+	if err != nil {
+		return l, err
+	}
+	fail := func(field, got, hint string) (legacy, error) {
+		return l, &check.Failure{Want: "a Secret that the token controller can fill", Got: got, Hint: hint, Position: e.Position(object, field)}
 	}
 	if locked, _, _ := unstructured.NestedBool(object.Object, "immutable"); locked {
 		return fail("immutable", "one that is immutable, and empty for good", "Leave immutable out: the controller writes the token into the Secret after it was created.")
@@ -151,32 +177,29 @@ func secretFilled(ctx context.Context, e *check.Env) error {
 	})
 	switch {
 	case err != nil:
-		return next.Errorf("make status", "looking at the Secret: %w", err)
+		return l, next.Errorf("make status", "looking at the Secret: %w", err)
 	case gone:
 		return fail("metadata.annotations", "one that the controller deleted, because no account has the UID that it names", "Leave the annotation "+corev1.ServiceAccountUIDKey+" out: the controller writes it.")
 	case text == "":
-		return next.Errorf("make status", "waiting for the token controller to fill a Secret: not after %s", tokenFilled)
+		return l, next.Errorf("make status", "waiting for the token controller to fill a Secret: not after %s", tokenFilled)
 	}
-	l := legacy{name: created.GetName()}
+	l.name = created.GetName()
 	if l.token, err = check.ReadToken(text); err != nil {
-		return next.Errorf("make status", "reading the token that the token controller wrote: %w", err)
+		return l, next.Errorf("make status", "reading the token that the token controller wrote: %w", err)
 	}
-	e.Saw(check.Evidence{Object: "the token controller filled the Secret " + l.name + ": ca.crt, namespace and token"})
-	if l.pod, err = e.StartCaller(ctx, e.Namespaces.Of(Home), "default", check.Genuine, check.Mount{Path: legacyFolder, Secret: l.name}); err != nil {
-		return err
-	}
-	e.Keep(l)
-	return nil
+	l.pod, err = e.StartCaller(ctx, e.Namespaces.Of(Home), "default", check.Genuine, check.Mount{Path: legacyFolder, Secret: l.name})
+	return l, err
 }
 
-// legacyCall is the learner's program, and what it showed the Secret's token in.
+// legacyCall is the learner's program, and the Secrets whose tokens it shows.
 type legacyCall struct {
-	legacy
+	legacies
 	program *check.Program
 }
 
 func secretUsed(ctx context.Context, e *check.Env) error {
-	l := check.Need[legacy](e, "secret.filled")
+	both := check.Need[legacies](e, "secret.filled")
+	l := both.first
 	program, err := e.Program(ctx, "lab-10", "call")
 	if err != nil {
 		return err
@@ -188,7 +211,7 @@ func secretUsed(ctx context.Context, e *check.Env) error {
 	want := "list services in " + e.Namespaces.Of(Home) + ", as " + robot(e) + " by the token of the Secret"
 	for _, r := range made.seen.Lists("services", e.Namespaces.Of(Home)).By(robot(e)) {
 		if r.Annotations[legacySecret] == l.name {
-			e.Keep(legacyCall{l, program})
+			e.Keep(legacyCall{both, program})
 			return made.run.Ended()
 		}
 	}
@@ -249,7 +272,7 @@ func (l learnerPod) callsAsRobot(ctx context.Context, e *check.Env) error {
 
 func secretAnswer(_ context.Context, e *check.Env) error {
 	const file = "lab-10/answer.yaml"
-	old, bound := check.Need[legacy](e, "secret.filled").token, check.Need[vaultPod](e, "secret.bound").token
+	old, bound := check.Need[legacies](e, "secret.filled").first.token, check.Need[vaultPod](e, "secret.bound").token
 	err := e.Answers(file, "as in the two tokens",
 		check.Answer{Key: "legacy-issuer", Right: []string{old.Issuer}, Hint: "The claim iss of the Secret's token says it, letter by letter."},
 		check.Answer{Key: "legacy-expires", Right: []string{ends(old)}, Hint: "A token ends at its claim exp. Look whether the Secret's token has one."},
@@ -268,15 +291,19 @@ func ends(t *check.Token) string {
 	return strconv.FormatInt(seconds, 10)
 }
 
-// secretRevoked deletes the Secret and waits until the API server no longer
-// remembers having taken its token.
+// secretRevoked deletes the Secrets, waits until the API server has noticed, and
+// has the program show the token that ended before it was ever shown.
 func secretRevoked(ctx context.Context, e *check.Env) error {
 	l, robots := check.Need[legacyCall](e, "secret.used"), check.Need[vaultPod](e, "secret.bound")
-	if err := e.Client.CoreV1().Secrets(e.Namespaces.Of(Home)).Delete(ctx, l.name, metav1.DeleteOptions{}); err != nil {
-		return next.Errorf("make status", "deleting the Secret: %w", err)
+	for _, secret := range []legacy{l.first, l.second} {
+		if err := e.Client.CoreV1().Secrets(e.Namespaces.Of(Home)).Delete(ctx, secret.name, metav1.DeleteOptions{}); err != nil {
+			return next.Errorf("make status", "deleting the Secret: %w", err)
+		}
 	}
-	ended, err := check.Eventually(ctx, check.TokenRemembered, 100*time.Millisecond, func(ctx context.Context) (bool, error) {
-		review, err := e.ReviewToken(ctx, l.token)
+	asked := 0
+	ended, err := check.Eventually(ctx, check.TokenRemembered, 50*time.Millisecond, func(ctx context.Context) (bool, error) {
+		asked++ // what it answers for one list of audiences it remembers for that list
+		review, err := e.ReviewToken(ctx, l.second.token, slices.Concat(robots.token.Audiences, []string{fmt.Sprintf("asked-%d", asked)})...)
 		return !review.Authenticated, err
 	})
 	if err != nil {
@@ -285,7 +312,7 @@ func secretRevoked(ctx context.Context, e *check.Env) error {
 	if !ended {
 		return next.Errorf("make status", "waiting for a deleted Secret's token to end: not after %s", check.TokenRemembered)
 	}
-	again, err := witnessed(ctx, e, l.pod, l.program)
+	again, err := witnessed(ctx, e, l.second.pod, l.program)
 	if err != nil {
 		return err
 	}
