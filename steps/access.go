@@ -19,25 +19,43 @@ import (
 // asked is what a lab asks a manifest to grant: rules for one subject, each in a
 // namespace, and nothing else.
 type asked struct {
-	who   check.Subject
-	named string // the subject, in a message
-	in    []area
+	who check.Subject  // as the authorizer sees it
+	as  rbacv1.Subject // as a binding is to name it, and a message does
+	in  []area
 }
 
 // area is a namespace and what is to be allowed there.
 type area struct {
 	namespace string
 	rules     []rbacv1.PolicyRule
+	role      string // a ClusterRole that has these rules, or ""
 }
 
-// limit are the rules asked for in a namespace.
-func (a asked) limit(namespace string) []rbacv1.PolicyRule {
+// named is the subject in a message.
+func (a asked) named() string {
+	if a.as.Kind == rbacv1.ServiceAccountKind {
+		return fmt.Sprintf("the service account %s of the namespace %s", a.as.Name, a.as.Namespace)
+	}
+	return "the " + strings.ToLower(a.as.Kind) + " " + a.as.Name
+}
+
+// isNamed reports whether a subject of a binding in a namespace is the one that is
+// asked for, and so nobody else.
+func (a asked) isNamed(s rbacv1.Subject, namespace string) bool {
+	if a.as.Kind == rbacv1.GroupKind {
+		return s.Kind == a.as.Kind && s.Name == a.as.Name
+	}
+	return named(a.who, s, namespace)
+}
+
+// of is what is asked for in a namespace.
+func (a asked) of(namespace string) area {
 	for _, area := range a.in {
 		if area.namespace == namespace {
-			return area.rules
+			return area
 		}
 	}
-	return nil
+	return area{namespace: namespace}
 }
 
 // made is what a learner's objects give, once they are in the cluster.
@@ -80,7 +98,11 @@ func (a asked) give(ctx context.Context, e *check.Env, objects []*unstructured.U
 	}
 	access := make([]check.Access, len(a.in))
 	for i, area := range a.in {
-		access[i] = check.Access{Subject: a.who.User, Namespace: area.namespace, Limit: check.Grant{Role: "what is asked for", Rules: area.rules}}
+		limit := check.Grant{Role: "what is asked for", Rules: area.rules}
+		if area.role != "" {
+			limit.Role = "ClusterRole " + area.role
+		}
+		access[i] = check.Access{Subject: a.who.User, Namespace: area.namespace, Limit: limit}
 		if access[i].Before, err = e.GrantsTo(ctx, a.who, area.namespace); err != nil {
 			return nil, err
 		}
@@ -99,7 +121,7 @@ func (a asked) give(ctx context.Context, e *check.Env, objects []*unstructured.U
 		if access[i].After, err = e.GrantsTo(ctx, a.who, area.namespace); err != nil {
 			return nil, err
 		}
-		effect, err := check.Compare(ctx, a.who.User+" in "+area.namespace, area.rules, granted(a.who, m.within(area.namespace)), others(a.who, m.within(area.namespace)))
+		effect, err := check.Compare(ctx, a.who.User+" in "+area.namespace, area.rules, granted(a.who, m.within(area.namespace)), others(m.within(area.namespace), a.isNamed))
 		if err != nil {
 			return nil, err
 		}
@@ -184,7 +206,10 @@ func (m *made) allows(ctx context.Context, e *check.Env) error {
 	if first == nil {
 		return nil
 	}
-	first.Want = fmt.Sprintf("all %d permissions that are asked for, for %s", total, m.named)
+	first.Want = fmt.Sprintf("all %d permissions that are asked for, for %s", total, m.named())
+	if total == 1 {
+		first.Want = lacking[0] + ", for " + m.named()
+	}
 	first.Got = "denied: " + check.Printable(strings.Join(lacking, ", "), 300) + "; " + first.Got
 	return first
 }
@@ -210,9 +235,16 @@ func (m *made) shortfall(ctx context.Context, e *check.Env, namespace string, p 
 		case !g.exists:
 			got, hint, field = "refers to the "+ref.Kind+" "+ref.Name+", which does not exist", "Name under roleRef the role that you wrote, and its kind.", "roleRef.name"
 		case len(g.binding.Subjects) == 0:
-			got, hint, field = "names no subject", "Name under subjects who gets the access: "+m.named+".", "subjects"
+			got, hint, field = "names no subject", "Name under subjects who gets the access: "+m.named()+".", "subjects"
 		case !g.reaches(m.who):
-			got, hint, field = "names "+subjectText(g.binding.Subjects[0])+" as its subject", "Name under subjects who gets the access: "+m.named+".", "subjects[0]"
+			first := g.binding.Subjects[0]
+			got, hint, field = "names "+subjectText(first)+" as its subject", "Name under subjects who gets the access: "+m.named()+".", "subjects[0]"
+			switch {
+			case first.Kind == m.as.Kind && first.Kind != rbacv1.ServiceAccountKind:
+				hint, field = "Write name: "+m.as.Name+" under subjects; names are compared letter by letter.", "subjects[0].name"
+			case first.Kind != m.as.Kind:
+				hint, field = "Write kind: "+m.as.Kind+" under subjects: a "+first.Kind+" is something else, even under the same name.", "subjects[0].kind"
+			}
 		default:
 			continue
 		}
@@ -272,7 +304,8 @@ func (m *made) noMore(ctx context.Context, e *check.Env) error {
 		if !g.reaches(m.who) {
 			continue
 		}
-		more, err := check.Beyond(ctx, m.limit(g.binding.Namespace), g.rules)
+		area := m.of(g.binding.Namespace)
+		more, err := check.Beyond(ctx, slices.Concat(m.before[area.namespace], area.rules), g.rules)
 		if err != nil {
 			return err
 		}
@@ -281,9 +314,12 @@ func (m *made) noMore(ctx context.Context, e *check.Env) error {
 			failure := &check.Failure{
 				Want: "nothing beyond what is asked for",
 				Got:  fmt.Sprintf("RoleBinding %s in %s also allows: %s", g.name(), g.binding.Namespace, check.RulesText(more)),
-				Hint: moreHint(m.limit(g.binding.Namespace), more[0]), Position: m.ruleOf(e, g, more[0]),
+				Hint: moreHint(area.rules, more[0]), Position: m.ruleOf(e, g, more[0]),
 			}
-			if ref := g.binding.RoleRef; ref.Kind == clusterRoleKind.Kind {
+			switch ref := g.binding.RoleRef; {
+			case area.role != "":
+				failure.Hint = "Bind the ClusterRole " + area.role + ", which allows just that."
+			case ref.Kind == clusterRoleKind.Kind:
 				failure.Hint = check.Printable("The ClusterRole "+ref.Name+" allows more than is asked for: write a Role that says what is.", 300)
 			}
 			return failure
@@ -294,7 +330,7 @@ func (m *made) noMore(ctx context.Context, e *check.Env) error {
 		return err
 	}
 	for _, namespace := range e.Namespaces.Names() {
-		more, err := check.Beyond(ctx, slices.Concat(m.before[namespace], m.limit(namespace)), now[namespace])
+		more, err := check.Beyond(ctx, slices.Concat(m.before[namespace], m.of(namespace).rules), now[namespace])
 		if err != nil {
 			return err
 		}
@@ -341,14 +377,14 @@ func (m *made) ruleOf(e *check.Env, g grant, given rbacv1.PolicyRule) check.Posi
 func (m *made) reachesOnly(e *check.Env) error {
 	for _, g := range m.grants {
 		for i, s := range g.binding.Subjects {
-			if named(m.who, s, g.binding.Namespace) || len(g.rules) == 0 {
+			if m.isNamed(s, g.binding.Namespace) || len(g.rules) == 0 {
 				continue
 			}
 			e.Saw(check.Evidence{Object: g.String()})
 			return &check.Failure{
-				Want: m.named + ", and nobody else",
+				Want: m.named() + ", and nobody else",
 				Got:  fmt.Sprintf("RoleBinding %s also reaches %s", g.name(), subjectText(s)),
-				Hint: "Name one subject, the account that is asked for: a group takes in others.", Position: e.Position(g.object, fmt.Sprintf("subjects[%d]", i)),
+				Hint: "Name one subject: " + m.named() + ".", Position: e.Position(g.object, fmt.Sprintf("subjects[%d]", i)),
 			}
 		}
 	}

@@ -108,7 +108,7 @@ func namesManifest(ctx context.Context, e *check.Env) error {
 }
 
 func namesAllows(ctx context.Context, e *check.Env) error {
-	ask := asked{who: subject(e), named: "the service account default of the namespace default", in: []area{{e.Namespaces.Of(Home), settingsRules}}}
+	ask := asked{who: subject(e), as: rbacv1.Subject{Kind: rbacv1.ServiceAccountKind, Name: "default", Namespace: "default"}, in: []area{{namespace: e.Namespaces.Of(Home), rules: settingsRules}}}
 	made, err := ask.give(ctx, e, check.Need[[]*unstructured.Unstructured](e, "names.manifest"))
 	if err != nil {
 		return err

@@ -98,14 +98,11 @@ func openidManifest(ctx context.Context, e *check.Env) error {
 	if err != nil {
 		return err
 	}
-	bindings, err := e.Objects(ctx, check.Wanted{
+	bindings, err := readGrants(ctx, e, check.Wanted{
 		File: openidBinding, Want: "Roles and RoleBindings of rbac.authorization.k8s.io/v1, in the namespace default",
 		Kinds: []schema.GroupVersionKind{roleKind, roleBindingKind}, Namespaces: home(e), Hint: "A RoleBinding is enough: it may refer to the ClusterRole view, and its grant ends at the namespace's edge.",
 	})
 	if err != nil {
-		return err
-	}
-	if err := understood(ctx, e, bindings, bindingHint); err != nil {
 		return err
 	}
 	err = e.Authenticate(ctx, configuration, issuer)
@@ -204,15 +201,18 @@ func openidPrefix(ctx context.Context, e *check.Env) error {
 
 func openidAllowed(ctx context.Context, e *check.Env) error {
 	files := check.Need[openidFiles](e, "openid.manifest")
-	g := gain{who: another.subject(), as: students, limitName: "the ClusterRole view", file: openidBinding}
-	var err error
-	if g.limit, err = e.RulesOf(ctx, "view"); err != nil {
+	view, err := e.RulesOf(ctx, "view")
+	if err != nil {
 		return err
 	}
-	if err := g.bind(ctx, e, files.bindings); err != nil {
+	made, err := asked{who: another.subject(), as: students, in: []area{{e.Namespaces.Of(Home), view, "view"}}}.give(ctx, e, files.bindings)
+	if err != nil {
 		return err
 	}
-	if err := g.noMore(ctx, e, "Bind the ClusterRole view: it reads, it changes nothing, and it shows no Secrets."); err != nil {
+	if err := made.allows(ctx, e); err != nil {
+		return e.Submission.Explain(err, openidBinding)
+	}
+	if err := made.noMore(ctx, e); err != nil {
 		return err
 	}
 	token, err := files.issuer.Token(openidAudienceName, another.claims())
@@ -221,7 +221,7 @@ func openidAllowed(ctx context.Context, e *check.Env) error {
 		return err
 	}
 	if seen.Code != 200 || !slices.Contains(seen.Groups, students.Name) {
-		return next.Errorf("make status", "calling as %s after the grant, which the authorizer knows: the API server saw %s (%s)", g.who.User, seen, seen.Reason)
+		return next.Errorf("make status", "calling as %s after the grant, which the authorizer knows: the API server saw %s (%s)", made.who.User, seen, seen.Reason)
 	}
 	token, err = files.issuer.Token(openidAudienceName, guest.claims())
 	refused, err := listAs(ctx, e, token, err)
@@ -235,7 +235,7 @@ func openidAllowed(ctx context.Context, e *check.Env) error {
 			Position: check.Position{File: openidBinding},
 		}, openidBinding)
 	}
-	e.Keep(g)
+	e.Keep(made)
 	return nil
 }
 

@@ -57,10 +57,10 @@ func reporter(e *check.Env) asked {
 		return rbacv1.PolicyRule{APIGroups: []string{""}, Verbs: verbs, Resources: resources}
 	}
 	return asked{
-		who: check.ServiceAccount(e.Namespaces.Of(Home), "reporter"), named: "the service account reporter of the namespace default",
+		who: check.ServiceAccount(e.Namespaces.Of(Home), "reporter"), as: rbacv1.Subject{Kind: rbacv1.ServiceAccountKind, Name: "reporter", Namespace: "default"},
 		in: []area{
-			{e.Namespaces.Of(Home), []rbacv1.PolicyRule{core([]string{"get", "list", "watch"}, []string{"configmaps"})}},
-			{e.Namespaces.Of(Elsewhere), []rbacv1.PolicyRule{core([]string{"get"}, []string{"pods", "pods/log"})}},
+			{namespace: e.Namespaces.Of(Home), rules: []rbacv1.PolicyRule{core([]string{"get", "list", "watch"}, []string{"configmaps"})}},
+			{namespace: e.Namespaces.Of(Elsewhere), rules: []rbacv1.PolicyRule{core([]string{"get"}, []string{"pods", "pods/log"})}},
 		},
 	}
 }

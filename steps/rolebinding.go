@@ -143,7 +143,7 @@ func bindingAllowsView(ctx context.Context, e *check.Env) error {
 	if b.grants, err = grants(ctx, e, b.objects, created); err != nil {
 		return err
 	}
-	effect, err := check.Compare(ctx, who.User+" in "+home, b.view, granted(who, b.grants), others(who, b.grants))
+	effect, err := check.Compare(ctx, who.User+" in "+home, b.view, granted(who, b.grants), others(b.grants, func(s rbacv1.Subject, namespace string) bool { return named(who, s, namespace) }))
 	if err != nil {
 		return err
 	}

@@ -72,11 +72,11 @@ func granted(who check.Subject, grants []grant) (rules []rbacv1.PolicyRule) {
 	return rules
 }
 
-// others are those beside a subject whom grants give something.
-func others(who check.Subject, grants []grant) (names []string) {
+// others are those whom grants give something and who are not the one named.
+func others(grants []grant, isNamed func(s rbacv1.Subject, namespace string) bool) (names []string) {
 	for _, g := range grants {
 		for _, s := range g.binding.Subjects {
-			if !named(who, s, g.binding.Namespace) && len(g.rules) > 0 {
+			if !isNamed(s, g.binding.Namespace) && len(g.rules) > 0 {
 				names = append(names, subjectText(s)+", by RoleBinding "+g.name())
 			}
 		}

@@ -72,33 +72,35 @@ func userManifest(ctx context.Context, e *check.Env) error {
 	if err != nil {
 		return err
 	}
-	roles, err := e.Objects(ctx, check.Wanted{
+	roles, err := readGrants(ctx, e, check.Wanted{
 		File: userRoleFile, Want: "Roles and RoleBindings of rbac.authorization.k8s.io/v1, in the namespace default",
 		Kinds: []schema.GroupVersionKind{roleKind, roleBindingKind}, Namespaces: home(e), Hint: "A Role and a RoleBinding are enough: what they grant ends at the namespace's edge.",
 	})
 	if err != nil {
 		return err
 	}
-	err = understood(ctx, e, requests, requestHint)
-	if failure, learners := check.AsFailure(err); learners && strings.Contains(failure.Got, badBase64) {
-		failure.Position = e.Position(requests[0], "spec.request")
-	}
-	if err != nil {
-		return err
-	}
 	e.Keep(userFiles{requests[0], roles})
-	return understood(ctx, e, roles, bindingHint)
+	return understood(ctx, e, requests[0])
 }
 
 // badBase64 is what Go says of bytes that are not in base64. It names no field.
 const badBase64 = "illegal base64"
 
-// requestHint is what to do about the API server's refusal to read a request.
-func requestHint(message string) string {
-	if strings.Contains(message, badBase64) {
-		return "Write the request's PEM in base64 on one line, without blanks: base64 -w0 bob.csr, or base64 bob.csr | tr -d '\\n'."
+// understood asks the API server whether it can read a request, and does not mind
+// what else it has against it.
+func understood(ctx context.Context, e *check.Env, request *unstructured.Unstructured) error {
+	err := e.DryRun(ctx, request)
+	refusal, refused := check.AsRefusal(err)
+	switch {
+	case refused && !refusal.Unread:
+		return nil
+	case !refused:
+		return err
+	case strings.Contains(refusal.Message, badBase64):
+		return &check.Failure{Want: "objects that the API server understands", Got: refusal.Message, Position: e.Position(request, "spec.request"),
+			Hint: "Write the request's PEM in base64 on one line, without blanks: base64 -w0 bob.csr, or base64 bob.csr | tr -d '\\n'."}
 	}
-	return bindingHint(message)
+	return &check.Failure{Want: "objects that the API server understands", Got: refusal.Message, Hint: bindingHint(refusal.Message), Position: refusal.Position}
 }
 
 func userRequest(ctx context.Context, e *check.Env) error {
@@ -209,9 +211,12 @@ func userAllowed(ctx context.Context, e *check.Env) error {
 	if err != nil {
 		return err
 	}
-	g := gain{who: bob, as: bobUser, limit: bobsRule, limitName: "list pods", file: userRoleFile}
-	if err := g.bind(ctx, e, check.Need[userFiles](e, "user.manifest").roles); err != nil {
+	made, err := asked{who: bob, as: bobUser, in: []area{{namespace: home, rules: bobsRule}}}.give(ctx, e, check.Need[userFiles](e, "user.manifest").roles)
+	if err != nil {
 		return err
+	}
+	if err := made.allows(ctx, e); err != nil {
+		return e.Submission.Explain(err, userRoleFile)
 	}
 	after, err := e.List(ctx, as, "pods", home)
 	if err != nil {
@@ -220,14 +225,14 @@ func userAllowed(ctx context.Context, e *check.Env) error {
 	if after.CredentialID != certificate.CredentialID() || after.Code != 200 || !strings.Contains(after.Reason, "allowed by RoleBinding") {
 		return next.Errorf("make status", "calling as %s after the grant, which the authorizer knows: the API server saw %s (%s)", bob.User, after, after.Reason)
 	}
-	e.Keep(g)
+	e.Keep(made)
 	return nil
 }
 
 func userNoMore(ctx context.Context, e *check.Env) error {
-	return check.Need[gain](e, "user.allowed").noMore(ctx, e, "A Role of your own with one rule does it: the verb list, the resource pods.")
+	return check.Need[*made](e, "user.allowed").noMore(ctx, e)
 }
 
 func userOnlyBob(_ context.Context, e *check.Env) error {
-	return check.Need[gain](e, "user.allowed").onlyFor(e)
+	return check.Need[*made](e, "user.allowed").reachesOnly(e)
 }
