@@ -80,7 +80,7 @@ func readGrants(ctx context.Context, e *check.Env, wanted check.Wanted) ([]*unst
 		}
 		err := e.DryRun(ctx, object)
 		if refusal, refused := check.AsRefusal(err); refused {
-			return nil, &check.Failure{Want: "objects that the API server understands", Got: refusal.Message, Hint: bindingHint(refusal.Message), Position: refusal.Position}
+			return nil, e.Submission.Explain(&check.Failure{Want: "objects that the API server understands", Got: refusal.Message, Hint: bindingHint(refusal.Message), Position: refusal.Position}, wanted.File)
 		}
 		if err != nil {
 			return nil, err
