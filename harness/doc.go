@@ -6,9 +6,10 @@
 //
 // A Course is an ordered list of Labs, with the Scene that they find in a
 // cluster and the texts, starters and solutions that belong to them. It may be
-// divided into Parts that are graded apart, and may have a Story: a lab over
-// the labs of the default part, which runs last. Course.Validate returns what
-// is wrong with a course, Course.Select the labs that a user names.
+// divided into Parts that are taken and graded apart, the first where none is
+// named, and may have a Story: a lab over the labs of that first part, which comes
+// after them and before any others. Course.Validate returns what is wrong with a
+// course, Course.Select the labs that a user names, in the order of Course.Way.
 //
 // A Lab is an ordered list of Checks that share what its Setup kept. It says
 // which files it asks for and which kinds of object it leaves in a cluster
