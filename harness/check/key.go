@@ -23,6 +23,7 @@ const (
 // Key is a private key of a learner's.
 type Key interface {
 	crypto.Signer
+	// Equal reports whether another key is the same.
 	Equal(crypto.PrivateKey) bool
 }
 

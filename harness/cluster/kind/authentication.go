@@ -13,11 +13,8 @@ import (
 	"rolecall/manifests"
 )
 
-// authentication is the folder that holds the file that the API server reloads;
-// the node has it at /etc/rolecall-authentication.
-func (c *Cluster) authentication() string { return filepath.Join(c.Folder(), "authentication") }
-
-// writeAuthentication writes the file as it is in a new cluster.
+// writeAuthentication writes the file that the API server reloads as it is in a
+// new cluster. The node has its folder at /etc/rolecall-authentication.
 func writeAuthentication(folder string) error {
 	err := os.MkdirAll(folder, 0o755)
 	if err == nil {
