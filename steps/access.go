@@ -210,6 +210,10 @@ func (m *made) allows(ctx context.Context, e *check.Env) error {
 	if total == 1 {
 		first.Want = lacking[0] + ", for " + m.named()
 	}
+	const shown = 6
+	if more := len(lacking) - shown; more > 0 {
+		lacking = append(lacking[:shown], fmt.Sprintf("and %d more", more))
+	}
 	first.Got = "denied: " + check.Printable(strings.Join(lacking, ", "), 300) + "; " + first.Got
 	return first
 }

@@ -202,7 +202,7 @@ func (e *Env) RunInPod(ctx context.Context, pod *corev1.Pod, container string, p
 		return nil, err
 	}
 	if err != nil {
-		return nil, e.notRun(ctx, pod, container, "sh", err)
+		return nil, e.notRun(ctx, pod, container, err, "sh")
 	}
 	e.ran(run)
 	return run, nil
