@@ -201,14 +201,14 @@ unit: ## run the tests that need no cluster
 
 test: $(rolecall) unit ## run these, and what the embedded cluster shows in minutes
 	go test ./labs $(TESTFLAGS) -count=1 -timeout 20m -args --cluster embedded
-	go test ./harness/e2e $(TESTFLAGS) -count=1 -timeout 40m -skip '^(TestKind|$(long))' -args --cluster embedded
+	go test ./harness/e2e $(TESTFLAGS) -count=1 -parallel 3 -timeout 40m -skip '^(TestKind|$(long))' -args --cluster embedded
 
 test-long: $(rolecall) ## run what takes longer there: classes, attacks, faults, the one file
 	go test ./harness/e2e $(TESTFLAGS) -count=1 -timeout 40m -run '^($(long))' -args --cluster embedded
 
 test-kind: $(rolecall) ## run what kind shows, and hold both clusters to the same verdicts
 	go test ./labs $(TESTFLAGS) -count=1 -timeout 20m -args --cluster kind
-	go test ./harness/e2e $(TESTFLAGS) -count=1 -timeout 60m -skip '^TestEmbedded' -args --cluster kind --beside embedded
+	go test ./harness/e2e $(TESTFLAGS) -count=1 -timeout 75m -skip '^TestEmbedded' -args --cluster kind --beside embedded
 
 test-all: verify test test-long test-kind bench ## check, test and measure everything, on both clusters
 

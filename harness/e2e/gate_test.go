@@ -22,7 +22,7 @@ import (
 	"rolecall/harness/e2e/corpus"
 )
 
-var gateSets = flag.Int("gate.sets", 0, "how many submissions TestGate judges at a time, each on clusters of its own; 0: two on clusters that start in seconds, one elsewhere")
+var gateSets = flag.Int("gate.sets", 0, "how many submissions TestGate judges at a time, each on clusters of its own, and -parallel at most; 0: three on clusters that start in seconds, two elsewhere")
 
 var update = flag.Bool("update", false, "rewrite in the wrong submissions what learners are told about them")
 
@@ -34,9 +34,9 @@ var update = flag.Bool("update", false, "rewrite in the wrong submissions what l
 func TestGate(t *testing.T) {
 	sets := *gateSets
 	if sets == 0 {
-		sets = 1
+		sets = 2 // some labs wait most of the time
 		if !slices.ContainsFunc(testbeds(t), func(b testbed) bool { return !b.provider.Quick() }) {
-			sets = 2
+			sets = 3
 		}
 	}
 	g := &gate{free: make(chan []testbed, sets)}
