@@ -25,6 +25,7 @@ MEMORY      ?=#           grade-all: how much memory grading one may take, in Mi
 KEY         ?=#           grading: the ed25519 key for evidence, instead of one in rolecall's home
 WITH        ?=#           bundle: what else it holds, some of go,kind
 TESTFLAGS   ?=#           for go test, such as -v
+BENCH       ?=#           bench: only these, as in BENCH="Lab|Start"
 TIMES       ?=#           bench: how often each is measured, instead of 3 or 5 times
 VERSION     ?=#           make dist: the release's version, instead of the tag
 SYSTEMS     ?=#           make dist: some of linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64
@@ -224,9 +225,9 @@ verify: ## check format, vet (three systems), lint, data races and a tidy go.mod
 	CGO_ENABLED=1 $(fast) go test -race -timeout 40m $(units)
 
 bench: $(rolecall) ## measure a start, a lab beside one bare pod, and a class, on both clusters
-	go test ./harness/e2e -run '^$$' -bench Lab -benchtime $(or $(TIMES),5)x -timeout 30m -args --cluster kind --beside embedded
-	go test ./harness/e2e -run '^$$' -bench Start -benchtime $(or $(TIMES),3)x -timeout 30m -args --cluster kind --beside embedded
-	go test ./harness/e2e -run '^$$' -bench Grade -benchtime 1x -timeout 30m -args --cluster kind --beside embedded
+	go test ./harness/e2e -run '^$$' -bench '$(or $(BENCH),Lab)' -benchtime $(or $(TIMES),5)x -timeout 30m -args --cluster kind --beside embedded
+	$(if $(BENCH),,go test ./harness/e2e -run '^$$' -bench Start -benchtime $(or $(TIMES),3)x -timeout 30m -args --cluster kind --beside embedded)
+	$(if $(BENCH),,go test ./harness/e2e -run '^$$' -bench Grade -benchtime 1x -timeout 30m -args --cluster kind --beside embedded)
 
 systems := $(or $(strip $(SYSTEMS)),linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64)
 version  = $(or $(strip $(VERSION)),$(shell git describe --tags --always --dirty))

@@ -4,6 +4,7 @@ package e2e_test
 
 import (
 	"context"
+	"flag"
 	"os"
 	"slices"
 	"syscall"
@@ -18,11 +19,30 @@ import (
 	"rolecall/harness"
 )
 
+var throughout = flag.Bool("throughout", false, "make the faults in every lab, not only in those of the default part")
+
+// harmed are the labs in which faults are made.
+func harmed(t *testing.T) (labs []harness.Lab) {
+	t.Helper()
+	words := ""
+	if *throughout {
+		words = "all"
+	}
+	chosen, err := fix.course.Select(words)
+	require.NoError(t, err)
+	for _, lab := range chosen {
+		if lab.Number > 0 { // the story is its labs
+			labs = append(labs, lab)
+		}
+	}
+	return labs
+}
+
 // TestInterrupted ends the command at each stage of a lab, in three ways. What
 // is left after a kill is gone when the next run has started.
 func TestInterrupted(t *testing.T) {
 	b, dir := bed(t), solutions(t)
-	for _, lab := range fix.course.Labs {
+	for _, lab := range harmed(t) {
 		for _, signal := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGKILL} {
 			t.Run(name(lab)+" "+signal.String(), func(t *testing.T) {
 				assert.NoError(t, b.unchanged(t.Context(), func() error {

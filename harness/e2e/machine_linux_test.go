@@ -36,7 +36,7 @@ func TestEmbeddedFullDisk(t *testing.T) {
 		assert.Equal(t, 0, c.status(), c.said)
 	})
 	full := filepath.Join(home, "full")
-	for _, lab := range fix.course.Labs {
+	for _, lab := range harmed(t) {
 		t.Run(name(lab), func(t *testing.T) {
 			out := t.TempDir()
 			c := b.start(t, "lab", number(lab), "--home", home, "--submission", dir, "--results", out)
@@ -85,7 +85,7 @@ func fill(t *testing.T, file string) {
 func TestEmbeddedAgentsKilled(t *testing.T) {
 	b, dir := only(t, "embedded"), solutions(t)
 	require.NoError(t, b.Up(t.Context()))
-	for _, lab := range fix.course.Labs {
+	for _, lab := range harmed(t) {
 		for _, after := range []time.Duration{0, 200 * time.Millisecond, time.Second} {
 			t.Run(name(lab)+" "+after.String(), func(t *testing.T) {
 				out := t.TempDir()
