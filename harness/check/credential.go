@@ -107,29 +107,42 @@ func (e *Env) ReplaceToken(ctx context.Context, c *Caller, t *Issued) error {
 	if err := e.await(ctx, c); err != nil {
 		return err
 	}
-	var failed error
-	there, err := Eventually(ctx, replaced, 50*time.Millisecond, func(ctx context.Context) (bool, error) {
+	mounts := func(ctx context.Context) (bool, error) {
 		mounted, _, status, err := e.Exec(ctx, c.Namespace, c.Name, callerName, nil, "cat", ServiceAccountPath+"/token")
-		if failed = err; failed == nil && status != 0 {
-			failed = fmt.Errorf("reading it ended with exit status %d", status)
+		if err == nil && status != 0 {
+			err = fmt.Errorf("reading it ended with exit status %d", status)
 		}
-		return failed == nil && string(mounted) == t.text, nil
+		return err == nil && string(mounted) == t.text, err
+	}
+	there, err := Eventually(ctx, replaced, 50*time.Millisecond, func(ctx context.Context) (bool, error) {
+		there, _ := mounts(ctx)
+		return there, nil
 	})
-	switch {
-	case err != nil || there:
+	if err != nil || there {
 		return err
-	case failed != nil:
-		return e.notRunBeside(ctx, failed)
+	}
+	bounded, cancel := context.WithTimeout(ctx, insideTime) // the bound may have cut the last look off
+	defer cancel()
+	switch there, err := mounts(bounded); {
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case err != nil:
+		return e.notRunBeside(ctx, err)
+	case there:
+		return nil
 	}
 	return next.Errorf("make status", "replacing the token of our pod %s: the old one is still mounted after %s", c.Name, replaced)
 }
 
 // notRunBeside is what it means that nothing of ours runs in a caller beside a
-// program: a *Failure, unless another pod of ours runs nothing either.
+// program: a *Failure, unless another pod of ours runs nothing either, or is as
+// slow.
 func (e *Env) notRunBeside(ctx context.Context, reason error) error {
 	control, err := e.control(ctx, "")
 	if err == nil {
-		_, _, _, err = e.Exec(ctx, control.Namespace, control.Name, callerName, nil, "true")
+		bounded, cancel := context.WithTimeout(ctx, insideTime/2)
+		defer cancel()
+		_, _, _, err = e.Exec(bounded, control.Namespace, control.Name, callerName, nil, "true")
 	}
 	if err != nil {
 		return errors.Join(err, reason)
