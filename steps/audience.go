@@ -72,8 +72,8 @@ func audienceManifest(ctx context.Context, e *check.Env) error {
 	return nil
 }
 
-// vaultPod is the learner's pod with its token for vault.
-type vaultPod struct {
+// tokenPod is the learner's pod and a token that is mounted in it.
+type tokenPod struct {
 	learnerPod
 	token *check.Token
 }
@@ -104,7 +104,7 @@ func audienceMounted(ctx context.Context, e *check.Env) error {
 	case token.BoundUID != string(pod.UID):
 		return fail("a token that is bound to another object or to none", "Let Kubernetes issue the token for this pod: project it, instead of bringing one along.")
 	}
-	e.Keep(vaultPod{l, token})
+	e.Keep(tokenPod{l, token})
 	return nil
 }
 
@@ -128,7 +128,7 @@ func (l learnerPod) read(ctx context.Context, e *check.Env, file string) (*check
 }
 
 func audienceAccepted(ctx context.Context, e *check.Env) error {
-	l := check.Need[vaultPod](e, "audience.mounted")
+	l := check.Need[tokenPod](e, "audience.mounted")
 	known, err := e.ReviewToken(ctx, l.token, vault)
 	if err != nil {
 		return err
@@ -169,7 +169,7 @@ func audienceUnauthorized(ctx context.Context, e *check.Env) error {
 	if err != nil {
 		return err
 	}
-	made, err := check.Need[vaultPod](e, "audience.mounted").witnessed(ctx, e, program)
+	made, err := check.Need[tokenPod](e, "audience.mounted").witnessed(ctx, e, program)
 	if err != nil {
 		return err
 	}
@@ -199,20 +199,10 @@ func audienceUnauthorized(ctx context.Context, e *check.Env) error {
 
 // witnessed runs a program in the learner's own pod.
 func (l learnerPod) witnessed(ctx context.Context, e *check.Env, program *check.Program) (*call, error) {
-	if err := e.NeedsAudit(); err != nil {
-		return nil, err
-	}
-	var made call
-	requests, err := e.Witness(ctx, func() (err error) {
-		made.run, err = e.RunInPod(ctx, l.pod, l.container, program)
-		return err
+	return witness(ctx, e, func() (run *check.Run, ip string, err error) {
+		run, err = e.RunInPod(ctx, l.pod, l.container, program)
+		return run, l.pod.Status.PodIP, err
 	})
-	if err != nil {
-		return nil, err
-	}
-	made.seen = requests.From(l.pod.Status.PodIP)
-	e.Saw(made.seen.Evidence()...)
-	return &made, nil
 }
 
 // unshown fails a program that did not show the token for vault.
@@ -231,7 +221,7 @@ func unshown(e *check.Env, made *call) error {
 }
 
 func audienceDefaultKept(ctx context.Context, e *check.Env) error {
-	l := check.Need[vaultPod](e, "audience.mounted")
+	l := check.Need[tokenPod](e, "audience.mounted")
 	seen, said, err := l.listsServices(ctx, e)
 	if err != nil {
 		return err

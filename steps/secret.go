@@ -239,7 +239,7 @@ func secretBound(ctx context.Context, e *check.Env) error {
 	if err != nil {
 		return err
 	}
-	e.Keep(vaultPod{l, token})
+	e.Keep(tokenPod{l, token})
 	return nil
 }
 
@@ -272,7 +272,7 @@ func (l learnerPod) callsAsRobot(ctx context.Context, e *check.Env) error {
 
 func secretAnswer(_ context.Context, e *check.Env) error {
 	const file = "lab-10/answer.yaml"
-	old, bound := check.Need[legacies](e, "secret.filled").first.token, check.Need[vaultPod](e, "secret.bound").token
+	old, bound := check.Need[legacies](e, "secret.filled").first.token, check.Need[tokenPod](e, "secret.bound").token
 	err := e.Answers(file, "as in the two tokens",
 		check.Answer{Key: "legacy-issuer", Right: []string{old.Issuer}, Hint: "The claim iss of the Secret's token says it, letter by letter."},
 		check.Answer{Key: "legacy-expires", Right: []string{ends(old)}, Hint: "A token ends at its claim exp. Look whether the Secret's token has one."},
@@ -294,7 +294,7 @@ func ends(t *check.Token) string {
 // secretRevoked deletes the Secrets, waits until the API server has noticed, and
 // has the program show the token that ended before it was ever shown.
 func secretRevoked(ctx context.Context, e *check.Env) error {
-	l, robots := check.Need[legacyCall](e, "secret.used"), check.Need[vaultPod](e, "secret.bound")
+	l, robots := check.Need[legacyCall](e, "secret.used"), check.Need[tokenPod](e, "secret.bound")
 	for _, secret := range []legacy{l.first, l.second} {
 		if err := e.Client.CoreV1().Secrets(e.Namespaces.Of(Home)).Delete(ctx, secret.name, metav1.DeleteOptions{}); err != nil {
 			return next.Errorf("make status", "deleting the Secret: %w", err)

@@ -142,18 +142,27 @@ func account(e *check.Env) string {
 // witnessed runs a program in a caller. What the API server saw of
 // it is kept as evidence.
 func witnessed(ctx context.Context, e *check.Env, c *check.Caller, p *check.Program) (*call, error) {
+	return witness(ctx, e, func() (run *check.Run, ip string, err error) {
+		run, err = e.RunIn(ctx, c, p)
+		return run, c.IP, err
+	})
+}
+
+// witness runs a program by run, which also says from which address it called.
+func witness(ctx context.Context, e *check.Env, run func() (*check.Run, string, error)) (*call, error) {
 	if err := e.NeedsAudit(); err != nil {
 		return nil, err
 	}
 	var made call
+	var ip string
 	requests, err := e.Witness(ctx, func() (err error) {
-		made.run, err = e.RunIn(ctx, c, p)
+		made.run, ip, err = run()
 		return err
 	})
 	if err != nil {
 		return nil, err
 	}
-	made.seen = requests.From(c.IP)
+	made.seen = requests.From(ip)
 	e.Saw(made.seen.Evidence()...)
 	return &made, nil
 }

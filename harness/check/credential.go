@@ -138,13 +138,7 @@ func (e *Env) ReplaceToken(ctx context.Context, c *Caller, t *Issued) error {
 // program: a *Failure, unless another pod of ours runs nothing either, or is as
 // slow.
 func (e *Env) notRunBeside(ctx context.Context, reason error) error {
-	control, err := e.control(ctx, "")
-	if err == nil {
-		bounded, cancel := context.WithTimeout(ctx, insideTime/2)
-		defer cancel()
-		_, _, _, err = e.Exec(bounded, control.Namespace, control.Name, callerName, nil, "true")
-	}
-	if err != nil {
+	if err := e.controlRuns(ctx, "", "true"); err != nil {
 		return errors.Join(err, reason)
 	}
 	return &Failure{
