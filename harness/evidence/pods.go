@@ -8,8 +8,9 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/wait"
-	"k8s.io/client-go/informers"
+	informers "k8s.io/client-go/informers/core/v1"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/tools/cache"
 
@@ -24,8 +25,8 @@ const behind = 10 * time.Second
 type podLog struct {
 	to         *lines
 	namespaces []string
-	factory    informers.SharedInformerFactory
 	end        chan struct{}
+	ended      wait.Group
 
 	mu   sync.Mutex
 	seen map[string]bool // by UID
@@ -34,16 +35,13 @@ type podLog struct {
 // Begin starts to keep every pod of some namespaces as the API server admitted
 // it, and as it was when it went.
 func (b *Bundle) Begin(ctx context.Context, client kubernetes.Interface, namespaces []string) error {
-	p := &podLog{
-		to: b.pods, namespaces: namespaces, factory: informers.NewSharedInformerFactory(client, 0),
-		end: make(chan struct{}), seen: map[string]bool{},
-	}
-	informer := p.factory.Core().V1().Pods().Informer()
+	p := &podLog{to: b.pods, namespaces: namespaces, end: make(chan struct{}), seen: map[string]bool{}}
+	informer := informers.NewPodInformer(client, metav1.NamespaceAll, 0, nil)
 	if _, err := informer.AddEventHandler(cache.ResourceEventHandlerFuncs{AddFunc: p.keep, DeleteFunc: p.keep}); err != nil {
 		return next.Errorf("make status", "watching the pods: %w", err)
 	}
-	p.factory.Start(p.end)
-	p.factory.WaitForCacheSync(ctx.Done()) // no pod may come and go before
+	p.ended.StartWithChannel(p.end, informer.Run)
+	cache.WaitForCacheSync(ctx.Done(), informer.HasSynced) // no pod may come and go before
 	b.watching = p
 	return nil
 }
@@ -56,7 +54,7 @@ func (b *Bundle) End(ctx context.Context, labs []harness.LabResult) {
 		return p.have(labs), nil
 	}) // Verify reports what is missing
 	close(p.end)
-	p.factory.Shutdown()
+	p.ended.Wait()
 }
 
 // keep writes a pod down.
