@@ -214,16 +214,21 @@ func (c Course) numbers(labs []Lab) string {
 
 // Kinds are the kinds of object that the course's labs leave in a cluster
 // while they run.
-func (c Course) Kinds() []schema.GroupVersionKind {
-	kinds := []schema.GroupVersionKind{{Version: "v1", Kind: "Pod"}} // callers are pods
+func (c Course) Kinds() (kinds []schema.GroupVersionKind) {
 	for _, lab := range c.Labs {
-		for _, kind := range append(slices.Clone(lab.Objects), lab.Makes...) {
+		for _, kind := range lab.Kinds() {
 			if !slices.Contains(kinds, kind) {
 				kinds = append(kinds, kind)
 			}
 		}
 	}
 	return kinds
+}
+
+// Kinds are the kinds of object that the lab leaves in a cluster while it runs.
+func (l Lab) Kinds() []schema.GroupVersionKind {
+	callers := schema.GroupVersionKind{Version: "v1", Kind: "Pod"}
+	return slices.Concat([]schema.GroupVersionKind{callers}, l.Objects, l.Makes)
 }
 
 // Validate returns what is wrong with the course itself.
@@ -252,6 +257,9 @@ func (c Course) Validate() error {
 			wrong("lab %s has the number %d: numbers ascend from 1", lab.Slug, lab.Number)
 		}
 		check(lab, map[string]bool{})
+		if in := func(p Part) bool { return p.First <= lab.Number && lab.Number <= p.Last }; len(c.Parts) > 0 && !slices.ContainsFunc(c.Parts, in) {
+			wrong("lab %d belongs to no part: nobody who names a part is given it", lab.Number)
+		}
 	}
 	if c.Tour != nil {
 		check(*c.Tour, map[string]bool{})

@@ -76,6 +76,7 @@ func TestValidateFindsWhatAnAuthorGetsWrong(t *testing.T) {
 		"oven.second needs dough.first, which does not": func(c *Course) { c.Labs[1].Checks[1].Needs = []string{"dough.first"} },
 		"needs dough.frist":                             func(c *Course) { c.Story.Checks[0].Needs = []string{"dough.frist"} },
 		"numbers ascend":                                func(c *Course) { c.Labs[2].Number = 2 },
+		"lab 6 belongs to no part":                      func(c *Course) { c.Parts = c.Parts[:1] },
 		"has no labs":                                   func(c *Course) { c.Labs = nil },
 	} {
 		course := bakery()

@@ -32,14 +32,26 @@
 //	labs, err := course.Select("")
 //	result, err := harness.Run(ctx, course, labs, cluster, "work", harness.Options{Home: home})
 //
-// It waits until no other run uses the cluster, brings it up, and for each lab
-// deletes what an earlier run left, lets Course.Before look at the cluster,
-// sets up, runs the checks from top to bottom, and deletes what the lab
-// created, also when ctx is over. Every front of rolecall, commands, grading
-// and Go tests, goes through Run; an Observer hears of it as it goes on.
+// It opens a Session, has it run the labs once, and closes it. Open waits until
+// no other run uses the cluster, brings it up and connects to it. For each lab,
+// Session.Run deletes what a run left that was killed, lets Course.Before look at
+// the cluster, sets up, runs the checks from top to bottom, and deletes what the
+// lab created, also when ctx is over. Every front of rolecall, commands, grading
+// and Go tests, goes this way; an Observer hears of it as it goes on. A watcher
+// keeps its Session from one check of a lab to the next; while it rests, others
+// may use the cluster.
 //
 // An error of Run means that nothing was judged; it is ErrInterrupted where ctx
 // ended.
+//
+// # What a lab leaves
+//
+// Objects that a run creates carry check.RunLabel, and a lab says of which kinds
+// they are: Lab.Objects those that a learner's manifest may hold, Lab.Makes those
+// that its own code makes. All kinds of the course are looked through after each
+// lab, and before the first one of a run, so that one that was killed is no
+// trouble to the next. Programs that go on are ended, and the API server knows its
+// users as before, where a lab had it know others.
 //
 // # Outcomes
 //

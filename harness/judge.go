@@ -18,6 +18,10 @@ func (s *Session) lab(ctx context.Context, lab Lab) LabResult {
 	began := time.Now()
 	s.observer.LabBegins(lab)
 	s.only = s.env.Submission.Only(lab.Folder())
+	s.env.Creates = nil
+	if lab.Number > 0 {
+		s.env.Creates = lab.Kinds()
+	}
 	broken := s.begin(ctx, lab)
 	var checks []CheckResult
 	for _, c := range lab.Checks {

@@ -202,7 +202,7 @@ func (m *made) allows(ctx context.Context, e *check.Env) error {
 			}
 		}
 	}
-	e.Saw(check.Evidence{Object: fmt.Sprintf("%d of the %d permissions asked for are granted to %s", total-len(lacking), total, m.who.User)})
+	e.Saw(check.Evidence{Object: fmt.Sprintf("permissions asked for: %d, of which %d granted to %s", total, total-len(lacking), m.who.User)})
 	if first == nil {
 		return nil
 	}
@@ -273,12 +273,22 @@ func missingHint(p check.Permission, rules []rbacv1.PolicyRule) string {
 		return "The resource is in another API group: what kubectl api-resources shows as v1 is in the core group, whose name is empty."
 	case near(func(r *rbacv1.PolicyRule) { r.ResourceNames = nil }):
 		return "resourceNames narrows a rule down to objects of those names: compare them with what is asked for."
+	case near(func(r *rbacv1.PolicyRule) { r.Resources = plurals(r.Resources) }) && strings.Contains(p.Resource, "/"):
+		return "A resource is in the plural before a slash, too, as kubectl api-resources shows it."
 	case near(func(r *rbacv1.PolicyRule) { r.Verbs = []string{"*"} }):
 		return "The resource is there and the verb is not: each verb that is asked for is listed, for none includes another."
 	case strings.Contains(p.Resource, "/"):
 		return "A part of an object is a resource of its own, which a rule names as resource/part; the part is not included in the whole."
 	}
 	return "No rule names the resource: resources are in the plural and in lower case, as kubectl api-resources shows them."
+}
+
+// plurals are resources/parts with an s before the slash.
+func plurals(resources []string) (plural []string) {
+	for _, resource := range resources {
+		plural = append(plural, strings.Replace(resource, "/", "s/", 1))
+	}
+	return plural
 }
 
 // rules is where the rules are written that grants give to the subject.
@@ -352,7 +362,7 @@ func moreHint(asked []rbacv1.PolicyRule, more rbacv1.PolicyRule) string {
 		return len(rule.ResourceNames) > 0 && slices.Equal(rule.Resources, more.Resources)
 	})
 	switch {
-	case slices.Contains(slices.Concat(more.Verbs, more.APIGroups, more.Resources), "*"):
+	case slices.ContainsFunc(slices.Concat(more.Verbs, more.APIGroups, more.Resources), func(word string) bool { return strings.Contains(word, "*") }):
 		return "An asterisk stands for all there is and will be: write the words that are asked for."
 	case byName && slices.Contains(more.Verbs, "create"):
 		return "It is not asked for; and no rule can allow it by name, because a request to create has no name in its path."

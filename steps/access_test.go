@@ -25,12 +25,13 @@ func TestMissingHintNamesTheNearestMistake(t *testing.T) {
 		rule    rbacv1.PolicyRule
 		hint    string
 	}{
-		"another group":   {get("pods"), rule("v1", "pods", nil, "get"), "The resource is in another API group"},
-		"one name":        {get("pods"), rule("", "pods", []string{"a"}, "get"), "resourceNames narrows"},
-		"another verb":    {get("pods"), rule("", "pods", nil, "list"), "The resource is there and the verb is not"},
-		"the whole":       {get("pods/log"), rule("", "pods", nil, "get"), "A part of an object"},
-		"a part misspelt": {get("pods/log"), rule("", "pods/logs", nil, "get"), "A part of an object"},
-		"a singular":      {get("pods"), rule("", "pod", nil, "get"), "No rule names the resource"},
+		"another group":    {get("pods"), rule("v1", "pods", nil, "get"), "The resource is in another API group"},
+		"one name":         {get("pods"), rule("", "pods", []string{"a"}, "get"), "resourceNames narrows"},
+		"another verb":     {get("pods"), rule("", "pods", nil, "list"), "The resource is there and the verb is not"},
+		"the whole":        {get("pods/log"), rule("", "pods", nil, "get"), "A part of an object"},
+		"a part misspelt":  {get("pods/log"), rule("", "pods/logs", nil, "get"), "A part of an object"},
+		"a whole's plural": {get("pods/log"), rule("", "pod/log", nil, "get"), "A resource is in the plural before a slash"},
+		"a singular":       {get("pods"), rule("", "pod", nil, "get"), "No rule names the resource"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			assert.True(t, strings.HasPrefix(missingHint(test.missing, []rbacv1.PolicyRule{test.rule}), test.hint))

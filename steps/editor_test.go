@@ -23,7 +23,7 @@ func TestEditorsTasksAreTheCourses(t *testing.T) {
 	require.Zero(t, status, said.String())
 	there, err := os.ReadFile(filepath.Join(".vscode", "tasks.json"))
 	require.NoError(t, err)
-	assert.Equal(t, out.String(), string(there), "bin/rolecall editor --print >.vscode/tasks.json writes it anew")
+	assert.True(t, out.String() == string(there), "bin/rolecall editor --print >.vscode/tasks.json writes it anew")
 
 	var tasks struct {
 		Tasks []struct {

@@ -53,8 +53,8 @@ func (e *Env) DryRun(ctx context.Context, object *unstructured.Unstructured) err
 
 // Create stores an object of the learner's. The error may be a *Refusal.
 func (e *Env) Create(ctx context.Context, object *unstructured.Unstructured) (*unstructured.Unstructured, error) {
-	if !slices.Contains(e.Kinds, object.GroupVersionKind()) {
-		return nil, fmt.Errorf("creating a %s: no lab of this course creates that kind", object.GetKind())
+	if kind := object.GroupVersionKind(); !slices.Contains(e.Kinds, kind) || e.Creates != nil && !slices.Contains(e.Creates, kind) {
+		return nil, fmt.Errorf("creating a %s: the lab does not say that it creates that kind", object.GetKind())
 	}
 	if mapping, err := e.mapping(ctx, object.GroupVersionKind()); err == nil && e.Shared && !namespaced(mapping) {
 		return nil, ErrOwner

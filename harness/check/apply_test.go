@@ -124,11 +124,17 @@ func TestWhatIsInTheWayIsNamedWithTheCommandThatDeletesIt(t *testing.T) {
 	assert.NoError(t, e.DryRun(t.Context(), objectOf(clusterRoleKind, "view")), "nothing creates it, so nothing is in the way")
 }
 
-func TestOnlyKindsOfTheCourseAreCreated(t *testing.T) {
+func TestOnlyKindsOfTheLabAreCreated(t *testing.T) {
 	e, f := newEnv(t, nil)
 	_, err := e.Create(t.Context(), objectOf(clusterRoleKind, "a"))
-	assert.ErrorContains(t, err, "no lab of this course creates that kind")
+	assert.ErrorContains(t, err, "creating a ClusterRole: the lab does not say that it creates that kind")
+	e.Creates = []schema.GroupVersionKind{podKind}
+	_, err = e.Create(t.Context(), objectOf(roleKind, "a"))
+	assert.ErrorContains(t, err, "creating a Role: the lab does not say that it creates that kind")
 	assert.Empty(t, f.dynamic.Actions())
+	e.Creates = []schema.GroupVersionKind{podKind, roleKind}
+	_, err = e.Create(t.Context(), objectOf(roleKind, "a"))
+	require.NoError(t, err)
 }
 
 func TestTheServersWordsAreWordsForPeople(t *testing.T) {

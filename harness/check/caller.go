@@ -153,8 +153,9 @@ func callerContainer(image string) corev1.Container {
 	}
 }
 
-// tryEvery is how often await tries to enter a caller.
-const tryEvery = 100 * time.Millisecond
+// tryEvery is how often await tries to enter a caller. On kind a try takes two
+// connections to the kubelet, which has pods to start.
+const tryEvery = 300 * time.Millisecond
 
 // await waits until a caller can be entered. To ask for the pod's status is
 // cheaper than to try; but a kubelet's is up to a second behind, so it tries as

@@ -25,6 +25,7 @@ type Env struct {
 	Image      string                    // that the scene has on every node
 	Node       string                    // the only one, "" if there are several
 	Kinds      []schema.GroupVersionKind // of object that labs create
+	Creates    []schema.GroupVersionKind // of those, what the lab that runs may create; nil means all
 	Submission *Submission
 	Audit      *Audit // nil where the cluster gives no audit log
 	Compiler   *Compiler

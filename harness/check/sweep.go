@@ -106,9 +106,7 @@ func (e *Env) sweep(ctx context.Context, kinds []*meta.RESTMapping, match metav1
 			})
 			for _, object := range list.Items {
 				e.note(&e.deleted, kind.Resource.Resource, &object)
-				if err := remove(ctx, e.resource(kind, object.GetNamespace()), object); err != nil {
-					return err
-				}
+				group.Go(func() error { return remove(ctx, e.resource(kind, object.GetNamespace()), object) })
 			}
 			if some := slices.DeleteFunc(list.Items, func(o unstructured.Unstructured) bool { return len(o.GetFinalizers()) == 0 }); len(some) > 0 {
 				mu.Lock()

@@ -80,39 +80,39 @@ type Requests []Request
 
 // From keeps those that came over a connection from an address.
 func (rs Requests) From(ip string) Requests {
-	return rs.where(func(r Request) bool { return r.SourceIP == ip })
+	return rs.Where(func(r Request) bool { return r.SourceIP == ip })
 }
 
 // Lists keeps those that list a resource in a namespace.
 func (rs Requests) Lists(resource, namespace string) Requests {
-	return rs.where(func(r Request) bool {
+	return rs.Where(func(r Request) bool {
 		return r.Verb == "list" && r.Resource == resource && r.Namespace == namespace
 	})
 }
 
 // By keeps those that the API server took for a user's.
 func (rs Requests) By(user string) Requests {
-	return rs.where(func(r Request) bool { return r.User == user })
+	return rs.Where(func(r Request) bool { return r.User == user })
 }
 
 // WithToken keeps those whose credential was that token.
 func (rs Requests) WithToken(t *Token) Requests {
-	return rs.where(func(r Request) bool { return r.CredentialID != "" && r.CredentialID == t.CredentialID() })
+	return rs.Where(func(r Request) bool { return r.CredentialID != "" && r.CredentialID == t.CredentialID() })
 }
 
 // OfPod keeps those whose token is bound to the pod of that UID.
 func (rs Requests) OfPod(uid types.UID) Requests {
-	return rs.where(func(r Request) bool { return r.PodUID == string(uid) })
+	return rs.Where(func(r Request) bool { return r.PodUID == string(uid) })
 }
 
 // Answered keeps those with a status code.
 func (rs Requests) Answered(code int32) Requests {
-	return rs.where(func(r Request) bool { return r.Code == code })
+	return rs.Where(func(r Request) bool { return r.Code == code })
 }
 
 // WithCredential keeps those that brought a credential, accepted or not.
 func (rs Requests) WithCredential() Requests {
-	return rs.where(func(r Request) bool { return r.User != "system:anonymous" || r.Code == 401 })
+	return rs.Where(func(r Request) bool { return r.User != "system:anonymous" || r.Code == 401 })
 }
 
 // Most is how many of them, at most, arrived within a span of that length.
@@ -136,7 +136,7 @@ func (rs Requests) Most(within time.Duration) (most int) {
 
 // AccessChanges keeps those that changed who may do what.
 func (rs Requests) AccessChanges() Requests {
-	return rs.where(func(r Request) bool {
+	return rs.Where(func(r Request) bool {
 		switch r.Resource {
 		case "roles", "rolebindings", "clusterroles", "clusterrolebindings":
 			return r.Verb != "get" && r.Verb != "list" && r.Verb != "watch" && r.Code < 300
@@ -145,7 +145,8 @@ func (rs Requests) AccessChanges() Requests {
 	})
 }
 
-func (rs Requests) where(keep func(Request) bool) Requests {
+// Where keeps those of which keep returns true.
+func (rs Requests) Where(keep func(Request) bool) Requests {
 	var kept Requests
 	for _, r := range rs {
 		if keep(r) {

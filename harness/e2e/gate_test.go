@@ -279,8 +279,14 @@ func words(r harness.LabResult) string {
 	var b strings.Builder
 	for _, c := range r.Checks {
 		fmt.Fprintf(&b, "\n%s %s", c.Outcome, c.ID)
-		if c.Outcome != harness.Pass {
-			fmt.Fprintf(&b, ": wanted %q, found %q %s", c.Want, c.Got, c.Error)
+		switch c.Outcome {
+		case harness.Fail:
+			fmt.Fprintf(&b, ": wanted %q, found %q", c.Want, c.Got)
+		case harness.Error, harness.Skipped:
+			b.WriteString(": " + c.Error)
+			if c.Next != "" {
+				b.WriteString("; next: " + c.Next)
+			}
 		}
 	}
 	return b.String()

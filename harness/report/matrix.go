@@ -160,11 +160,19 @@ func (m matrixView) sum(total counts) (sum []countView) {
 	switch n := total.of[missing]; {
 	case m.Cut != "":
 	case n > 0:
-		sum = append(sum, countView{missing, fmt.Sprintf("%d of the %d permissions of %s are missing", n, total.asked, m.Limit)})
+		some := fmt.Sprintf("%d of the %d permissions of %s are", n, total.asked, m.Limit)
+		if total.asked == 1 {
+			some = "The 1 permission of " + m.Limit + " is"
+		}
+		sum = append(sum, countView{missing, some + " missing"})
 	case total.of[beyond] > 0:
 		sum = append(sum, countView{added, "All of " + m.Limit + " is allowed, too"})
 	default:
-		sum = append(sum, countView{added, fmt.Sprintf("All %d permissions of %s are allowed, and nothing beyond it", total.asked, m.Limit)})
+		all := fmt.Sprintf("All %d permissions of %s are", total.asked, m.Limit)
+		if total.asked == 1 {
+			all = "The 1 permission of " + m.Limit + " is"
+		}
+		sum = append(sum, countView{added, all + " allowed, and nothing beyond it"})
 	}
 	return sum
 }

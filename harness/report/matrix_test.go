@@ -97,6 +97,12 @@ func TestAMatrixSaysNothingOfWhatWasLeftOut(t *testing.T) {
 	assert.Empty(t, matrixOf(check.Access{Limit: view, After: []check.Grant{long}}, "id").Sum)
 }
 
+func TestAMatrixOfOnePermission(t *testing.T) {
+	one := check.Grant{Role: "Role own", Rules: []rbacv1.PolicyRule{rule([]string{"get"}, core, []string{"pods"})}}
+	assert.Equal(t, []countView{{missing, "The 1 permission of Role own is missing"}}, matrixOf(check.Access{Limit: one}, "id").Sum)
+	assert.Equal(t, []countView{{added, "The 1 permission of Role own is allowed, and nothing beyond it"}}, matrixOf(check.Access{Limit: one, After: []check.Grant{one}}, "id").Sum)
+}
+
 func TestMatrixTellsWhatGrantsACell(t *testing.T) {
 	a := check.Access{Subject: "system:serviceaccount:default:default", Namespace: "default", Limit: view, After: []check.Grant{
 		both, {Binding: "RoleBinding b", Role: "Role own", Rules: []rbacv1.PolicyRule{rule([]string{"get", "create"}, core, []string{"pods/exec", "pods"})}}}}

@@ -11,6 +11,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"golang.org/x/tools/txtar"
@@ -76,9 +77,30 @@ func Cases(folder fs.FS, course harness.Course, lab harness.Lab, verdict string)
 		if wrong := verdict == Wrong; wrong != (c.Fails != "") {
 			return nil, fmt.Errorf("reading %s: a wrong submission names the check that fails, a right one names none", file)
 		}
+		if verdict == Right && !c.differs(course) {
+			return nil, fmt.Errorf("reading %s: it passes as the solution does, because no lab asks for the files that it has", file)
+		}
 		cases = append(cases, c)
 	}
 	return cases, nil
+}
+
+// differs reports whether the case changes a file that some lab asks for.
+func (c Case) differs(course harness.Course) bool {
+	changed := slices.Clone(c.Removes)
+	for _, file := range c.Files {
+		changed = append(changed, file.Name)
+	}
+	for _, lab := range course.Labs {
+		for _, file := range lab.Files {
+			for _, name := range file.Names() {
+				if slices.Contains(changed, path.Join(lab.Folder(), name)) {
+					return true
+				}
+			}
+		}
+	}
+	return false
 }
 
 // MessageOn is what a learner is told on a provider's clusters.

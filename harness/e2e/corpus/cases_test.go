@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"rolecall/harness"
+	"rolecall/harness/check"
 )
 
 // toy is a course of one lab.
@@ -62,6 +63,28 @@ func TestCaseIsRead(t *testing.T) {
 	text, err := os.ReadFile(filepath.Join(dir, "lab-1/other.yaml"))
 	require.NoError(t, err)
 	assert.Equal(t, "token: abc\n", string(text))
+}
+
+func TestRightSubmissionsDifferFromTheSolution(t *testing.T) {
+	files, course, lab := toy("")
+	lab.Files = []check.File{{Name: "sum.yaml"}, {Name: "add", Form: check.ProgramFile}}
+	course.Labs[0] = lab
+	for text, refused := range map[string]bool{
+		"Two is written out.\n-- lab-1/sum.yaml --\ntwo: two\n": false,
+		"It is in Go.\nremoves: lab-1/add.sh\n":                 false,
+		"It is in Go.\n-- lab-1/add.go --\n":                    false,
+		"It is in Go.\n-- lab-1/ad.go --\n":                     true,
+		"Two is written out.\n-- lab1/sum.yaml --\ntwo: two\n":  true,
+		"Nothing differs.\n":                                    true,
+	} {
+		files["lab-1-sum/right/case.txtar"] = &fstest.MapFile{Data: []byte(text)}
+		_, err := Cases(files, course, lab, Right)
+		if refused {
+			assert.ErrorContains(t, err, "lab-1-sum/right/case.txtar: it passes as the solution does", text)
+		} else {
+			assert.NoError(t, err, text)
+		}
+	}
 }
 
 func TestHeadersThatAreRefused(t *testing.T) {
