@@ -1,12 +1,14 @@
 package command
 
 import (
+	"bufio"
 	"context"
 	"fmt"
 	"io"
 	"os"
 	"os/exec"
 	"os/signal"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -26,12 +28,13 @@ const done = "done"
 // cleansUp bounds what a guard does.
 const cleansUp = time.Minute
 
-// ready is what a guard says once it knows how the terminal was set.
-const ready = "ready"
+// temporaries is the variable that names the folder for temporary files.
+const temporaries = "TMPDIR"
 
 // guard starts a process that outlives this one if this one is killed, and then
-// puts the terminal back and deletes what was made ready in the cluster. stop
-// ends it.
+// puts the terminal back and deletes what was made ready in the cluster. It also
+// makes the folder for temporary files that this process uses from here on, and
+// deletes it at the end, however that comes. stop ends it.
 func (w *watched) guard() (stop func(), err error) {
 	program, err := os.Executable()
 	if err != nil {
@@ -55,13 +58,19 @@ func (w *watched) guard() (stop func(), err error) {
 	if err == nil {
 		err = cmd.Start()
 	}
+	var folder string
 	if err == nil {
-		_, err = io.ReadFull(said, make([]byte, len(ready)))
+		folder, err = bufio.NewReader(said).ReadString('\n')
 	}
 	if err != nil {
 		return nil, fmt.Errorf("starting a guard: %w", err)
 	}
+	w.temporary = os.TempDir()
+	if err := os.Setenv(temporaries, strings.TrimSuffix(folder, "\n")); err != nil {
+		return nil, fmt.Errorf("starting a guard: %w", err)
+	}
 	return func() {
+		_ = os.Setenv(temporaries, w.temporary)
 		_, _ = io.WriteString(tell, done)
 		_ = tell.Close()
 		_ = cmd.Wait()
@@ -78,12 +87,18 @@ func (f *front) guardian() *cobra.Command {
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			signal.Ignore(os.Interrupt)
 			restore := f.remember()
-			fmt.Fprint(f.stdout, ready)
+			folder, err := os.MkdirTemp("", "rolecall-watch-")
+			if err != nil {
+				return fmt.Errorf("making a folder for temporary files: %w", err)
+			}
+			defer os.RemoveAll(folder)
+			fmt.Fprintln(f.stdout, folder)   // and how the terminal was set is known
 			said, err := io.ReadAll(f.stdin) // until the watcher ends
 			if err == nil && string(said) == done {
 				return nil
 			}
 			restore()
+			_ = os.RemoveAll(folder) // the cluster may take longer
 			ctx, cancel := context.WithTimeout(cmd.Context(), cleansUp)
 			defer cancel()
 			on, err := cluster.Choose(ctx, f.clusters(), f.want, func(string) {})

@@ -126,15 +126,18 @@ func writePage(cmd *cobra.Command, results []*harness.Result, file string) error
 	return nil
 }
 
-// browse opens a file in the user's browser, where there is a screen for one.
-func browse(file string) error {
+// browse opens a file in the user's browser, where there is a screen for one. The
+// browser uses that folder for temporary files.
+func browse(file, temporary string) error {
+	opener := exec.Command("xdg-open", file)
 	switch {
 	case runtime.GOOS == "windows":
-		return exec.Command("rundll32", "url.dll,FileProtocolHandler", file).Run()
+		opener = exec.Command("rundll32", "url.dll,FileProtocolHandler", file)
 	case runtime.GOOS == "darwin":
-		return exec.Command("open", file).Run()
+		opener = exec.Command("open", file)
 	case os.Getenv("DISPLAY")+os.Getenv("WAYLAND_DISPLAY") == "":
 		return errors.New("there is no screen")
 	}
-	return exec.Command("xdg-open", file).Run()
+	opener.Env = append(os.Environ(), temporaries+"="+temporary)
+	return opener.Run()
 }

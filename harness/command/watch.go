@@ -92,6 +92,7 @@ type watched struct {
 	submission string
 	problems   bool             // for an editor
 	session    *harness.Session // nil where there is none yet
+	temporary  string           // the folder for temporary files of what outlives the watcher
 }
 
 // watch watches in a terminal, or prints plain lines.
@@ -300,6 +301,6 @@ func (w *watched) openPage(harness.Lab) (string, error) {
 	if err := w.writePage(); err != nil {
 		return "", errors.New(explained(w.cmd, err))
 	}
-	_ = browse(w.page()) // the learner opens it otherwise
+	_ = browse(w.page(), w.temporary) // the learner opens it otherwise
 	return "The page is " + w.page() + ". It is written anew after each check: open it in a browser and reload it.", nil
 }

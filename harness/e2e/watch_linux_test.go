@@ -66,9 +66,11 @@ func TestWatchEnds(t *testing.T) {
 			after, err := term.GetState(int(tty.Fd()))
 			return err == nil && assert.ObjectsAreEqual(before, after)
 		}, 10*time.Second, 20*time.Millisecond, "round %d: how the terminal is set", i)
-		left, err := os.ReadDir(temp)
-		require.NoError(t, err)
-		assert.Empty(t, left, "round %d: in the folder for temporary files", i)
+		var left []os.DirEntry
+		assert.Eventually(t, func() bool {
+			left, err = os.ReadDir(temp)
+			return err == nil && len(left) == 0
+		}, 10*time.Second, 20*time.Millisecond, "round %d: in the folder for temporary files: %v", i, &left)
 		require.NoError(t, syscall.Kill(-c.Process.Pid, syscall.SIGKILL))
 		_ = c.Wait()
 		tty.Close()
