@@ -183,14 +183,10 @@ type (
 		Ends          string `json:"endsPattern"`
 	}
 	vscodeInput struct {
-		ID          string         `json:"id"`
-		Type        string         `json:"type"`
-		Description string         `json:"description"`
-		Options     []vscodeOption `json:"options"`
-	}
-	vscodeOption struct {
-		Label string `json:"label"`
-		Value string `json:"value"`
+		ID          string `json:"id"`
+		Type        string `json:"type"`
+		Description string `json:"description"`
+		Default     string `json:"default"`
 	}
 )
 
@@ -206,20 +202,17 @@ func (f *front) tasks(by runner) ([]byte, error) {
 	watching := matcher
 	watching.Background = &vscodeBackground{ActiveOnStart: true, Begins: `^problems:$`, Ends: `^\d+ problems?$`}
 
-	pick := vscodeInput{ID: "lab", Type: "pickString", Description: "Which lab?"}
-	for _, lab := range f.course.Labs {
-		pick.Options = append(pick.Options, vscodeOption{strconv.Itoa(lab.Number) + ": " + lab.Title, lab.Folder()})
-	}
+	number := vscodeInput{ID: "number", Type: "promptString", Description: "The lab's number", Default: strconv.Itoa(f.course.Labs[0].Number)}
 	all := vscodeTasks{
 		Version: "2.0.0",
 		Tasks: []vscodeTask{
 			{Label: "check this lab", Detail: "the lab of the file that is open", Args: by.lab("${fileDirnameBasename}"), Matchers: []vscodeMatcher{matcher}, Group: &vscodeGroup{"build", true}},
-			{Label: "check a lab", Detail: "the lab that you choose", Args: by.lab("${input:lab}"), Matchers: []vscodeMatcher{matcher}},
+			{Label: "check a lab", Detail: "the lab whose number you give", Args: by.lab("lab-${input:number}"), Matchers: []vscodeMatcher{matcher}},
 			{Label: "check all labs", Detail: "and the story that they tell together", Args: by.words(f.course.Name, true), Matchers: []vscodeMatcher{matcher}},
 			{Label: "hint", Detail: "for what failed last", Args: by.words("hint", false), Matchers: []vscodeMatcher{}},
 			{Label: "watch", Detail: "check the current lab whenever a file is saved", Args: by.words("watch", true), Matchers: []vscodeMatcher{watching}, IsBackground: true},
 		},
-		Inputs: []vscodeInput{pick},
+		Inputs: []vscodeInput{number},
 	}
 	for i := range all.Tasks {
 		t := &all.Tasks[i]

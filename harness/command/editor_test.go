@@ -28,8 +28,8 @@ func tasksOf(t *testing.T, by runner) vscodeTasks {
 
 func TestTasksRunWhatThereIs(t *testing.T) {
 	for program, want := range map[string][][]string{
-		"make":  {{"${fileDirnameBasename}", "PROBLEMS=1"}, {"${input:lab}", "PROBLEMS=1"}, {"dinner", "PROBLEMS=1"}, {"hint"}, {"watch", "PROBLEMS=1"}},
-		"/here": {{"lab", "${fileDirnameBasename}", "--problems"}, {"lab", "${input:lab}", "--problems"}, {"dinner", "--problems"}, {"hint"}, {"watch", "--problems"}},
+		"make":  {{"${fileDirnameBasename}", "PROBLEMS=1"}, {"lab-${input:number}", "PROBLEMS=1"}, {"dinner", "PROBLEMS=1"}, {"hint"}, {"watch", "PROBLEMS=1"}},
+		"/here": {{"lab", "${fileDirnameBasename}", "--problems"}, {"lab", "lab-${input:number}", "--problems"}, {"dinner", "--problems"}, {"hint"}, {"watch", "--problems"}},
 	} {
 		var got [][]string
 		for _, task := range tasksOf(t, runner{program: program}).Tasks {
@@ -39,7 +39,7 @@ func TestTasksRunWhatThereIs(t *testing.T) {
 		assert.Equal(t, want, got)
 	}
 	inputs := tasksOf(t, runner{program: "make"}).Inputs
-	assert.Equal(t, []vscodeOption{{"1: Making tea", "lab-1"}, {"2: Making soup", "lab-2"}}, inputs[0].Options)
+	assert.Equal(t, []vscodeInput{{"number", "promptString", "The lab's number", "1"}}, inputs)
 }
 
 // TestMatcherReadsWhatIsPrinted reads a run's output as the editor does.

@@ -49,6 +49,7 @@ func TestMain(m *testing.M) {
 	flag.StringVar(&fix.want.Provider, "cluster", cluster.Auto, "the `provider` of the cluster")
 	flag.StringVar(&fix.want.Name, "name", cluster.DefaultName+"-e2e", "the clusters' `name`")
 	flag.StringVar(&fix.beside, "beside", "", "a second `provider`: each check must end the same there; benchmarks run on both")
+	program := flag.String("program", "", "the command that tests run, such as a release's one `file`; without it, the one that is built here")
 	flag.StringVar(&fix.options.Home, "home", os.Getenv("ROLECALL_HOME"), "the `directory` for clusters and images")
 	flag.Parse()
 	home, err := cluster.Home(fix.options.Home)
@@ -64,6 +65,9 @@ func TestMain(m *testing.M) {
 	fix.options.Home = home
 	fix.clusters = sync.OnceValues(bringUp)
 	fix.binary = sync.OnceValues(func() (string, error) {
+		if *program != "" {
+			return filepath.Abs(*program)
+		}
 		binary := filepath.Join(temp, "rolecall")
 		out, err := exec.Command("go", "build", "-o", binary, "../..").CombinedOutput()
 		if err != nil {
