@@ -46,6 +46,7 @@ const (
 const (
 	tokenAnnotation = "rolecall.local/token"
 	caAnnotation    = "rolecall.local/ca"
+	askedAnnotation = "rolecall.local/asked" // when a token was put there
 )
 
 // mounted is how many seconds a mounted token is asked for; a kubelet asks for
@@ -92,21 +93,22 @@ func (e *Env) credential(ctx context.Context, c Credential, namespace, account, 
 // once, and then takes some tenths of a second.
 const replaced = 20 * time.Second
 
+// asksAgain is after how long a kubelet is told of a token once more: it can lose
+// a change that comes while it still works on the one before.
+const asksAgain = 3 * time.Second
+
 // ReplaceToken puts a token in the place of a Replaceable caller's, while a
 // program runs in it or before, and returns when it is there. The node does it
 // as it does when it renews one: a rename replaces all of the volume's files.
 // A program that lets nothing else run in its pod is at fault (*Failure).
 func (e *Env) ReplaceToken(ctx context.Context, c *Caller, t *Issued) error {
-	patch, err := json.Marshal(map[string]any{"metadata": map[string]any{"annotations": map[string]string{tokenAnnotation: t.text}}})
-	if err == nil {
-		_, err = e.Client.CoreV1().Pods(c.Namespace).Patch(ctx, c.Name, types.MergePatchType, patch, metav1.PatchOptions{})
-	}
-	if err != nil {
-		return next.Errorf("make status", "replacing the token of our pod %s: %w", c.Name, err)
+	if err := e.annotate(ctx, c, t); err != nil {
+		return err
 	}
 	if err := e.await(ctx, c); err != nil {
 		return err
 	}
+	asked := time.Now()
 	mounts := func(ctx context.Context) (bool, error) {
 		mounted, _, status, err := e.Exec(ctx, c.Namespace, c.Name, callerName, nil, "cat", ServiceAccountPath+"/token")
 		if err == nil && status != 0 {
@@ -116,6 +118,10 @@ func (e *Env) ReplaceToken(ctx context.Context, c *Caller, t *Issued) error {
 	}
 	there, err := Eventually(ctx, replaced, 50*time.Millisecond, func(ctx context.Context) (bool, error) {
 		there, _ := mounts(ctx)
+		if !there && time.Since(asked) > asksAgain {
+			asked = time.Now()
+			return false, e.annotate(ctx, c, t)
+		}
 		return there, nil
 	})
 	if err != nil || there {
@@ -132,6 +138,21 @@ func (e *Env) ReplaceToken(ctx context.Context, c *Caller, t *Issued) error {
 		return nil
 	}
 	return next.Errorf("make status", "replacing the token of our pod %s: the old one is still mounted after %s", c.Name, replaced)
+}
+
+// annotate writes a token into the annotation from which a Replaceable caller has
+// its own, and changes the pod also where it is there already.
+func (e *Env) annotate(ctx context.Context, c *Caller, t *Issued) error {
+	patch, err := json.Marshal(map[string]any{"metadata": map[string]any{"annotations": map[string]string{
+		tokenAnnotation: t.text, askedAnnotation: time.Now().Format(time.RFC3339Nano),
+	}}})
+	if err == nil {
+		_, err = e.Client.CoreV1().Pods(c.Namespace).Patch(ctx, c.Name, types.MergePatchType, patch, metav1.PatchOptions{})
+	}
+	if err != nil {
+		return next.Errorf("make status", "replacing the token of our pod %s: %w", c.Name, err)
+	}
+	return nil
 }
 
 // notRunBeside is what it means that nothing of ours runs in a caller beside a
