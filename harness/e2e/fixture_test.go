@@ -11,6 +11,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sync/errgroup"
 	"k8s.io/client-go/kubernetes"
@@ -226,4 +227,13 @@ func (b testbed) unchanged(ctx context.Context, do func() error) error {
 		err = fmt.Errorf("taken away: %v", gone)
 	}
 	return err
+}
+
+// leave deletes a cluster of a test's own, as the command does: its lock goes, too.
+func (b testbed) leave(t testing.TB) {
+	ctx := context.Background() // the test's is over
+	release, err := cluster.Lock(ctx, fix.options.Home, b, fix.options.Say)
+	require.NoError(t, err)
+	assert.NoError(t, b.Down(ctx))
+	release()
 }

@@ -62,7 +62,7 @@ func set(t *testing.T, i int) []testbed {
 	var group errgroup.Group
 	for j, b := range beds {
 		more[j] = b.named(fmt.Sprintf("%s-%d", b.Name(), i+1))
-		t.Cleanup(func() { assert.NoError(t, more[j].Down(context.Background())) })
+		t.Cleanup(func() { more[j].leave(t) })
 		group.Go(func() error { return more[j].Up(t.Context()) })
 	}
 	require.NoError(t, group.Wait())

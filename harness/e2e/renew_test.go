@@ -1,7 +1,6 @@
 package e2e_test
 
 import (
-	"context"
 	"os"
 	"path/filepath"
 	"strings"
@@ -72,7 +71,7 @@ func (b testbed) watched(t *testing.T, since string) (names []string) {
 func TestEmbeddedRenewProves(t *testing.T) {
 	b := only(t, "embedded")
 	b = b.named(b.Name() + "-renew")
-	t.Cleanup(func() { assert.NoError(t, b.Down(context.Background())) })
+	t.Cleanup(func() { b.leave(t) })
 	require.NoError(t, b.Down(t.Context()))
 	require.NoError(t, b.Up(t.Context()))
 	client, home := b.client(t), b.Namespaces().Home()
