@@ -27,7 +27,7 @@ const (
 	catchesUp = 10 * time.Second
 	// attaches is how long to wait for a log that may not have been attached in
 	// time to show a request, before sending another.
-	attaches = 25 * time.Millisecond
+	attaches = 100 * time.Millisecond
 	// maxRecord is how many bytes of requests are kept between two marks.
 	maxRecord = 64 << 20
 )

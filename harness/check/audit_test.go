@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -28,11 +29,14 @@ import (
 type apiServer struct {
 	log    *json.Encoder
 	before func(log *json.Encoder)
+	mu     sync.Mutex // the log has one writer at a time
 }
 
-func (s apiServer) RoundTrip(r *http.Request) (*http.Response, error) {
+func (s *apiServer) RoundTrip(r *http.Request) (*http.Response, error) {
 	uri := r.URL.RequestURI()
 	go func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
 		if s.before != nil {
 			s.before(s.log)
 		}
@@ -46,7 +50,7 @@ func (s apiServer) RoundTrip(r *http.Request) (*http.Response, error) {
 
 func follow(t *testing.T, before func(log *json.Encoder)) *Audit {
 	reader, writer := io.Pipe()
-	client, err := kubernetes.NewForConfig(&rest.Config{Transport: apiServer{json.NewEncoder(writer), before}})
+	client, err := kubernetes.NewForConfig(&rest.Config{Transport: &apiServer{log: json.NewEncoder(writer), before: before}})
 	require.NoError(t, err)
 	return Follow(t.Context(), reader, client, "kubernetes-admin")
 }
@@ -168,7 +172,7 @@ func TestFloodsAreTheLearners(t *testing.T) {
 func TestABrokenLogIsOurError(t *testing.T) {
 	reader, writer := io.Pipe()
 	writer.CloseWithError(io.ErrUnexpectedEOF)
-	client, err := kubernetes.NewForConfig(&rest.Config{Transport: apiServer{log: json.NewEncoder(io.Discard)}})
+	client, err := kubernetes.NewForConfig(&rest.Config{Transport: &apiServer{log: json.NewEncoder(io.Discard)}})
 	require.NoError(t, err)
 	err = Follow(t.Context(), reader, client, "kubernetes-admin").Mark(t.Context())
 	require.ErrorContains(t, err, "audit log")
@@ -180,7 +184,7 @@ func TestABrokenLogIsOurError(t *testing.T) {
 func TestALogThatShowsNothingIsOurError(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		reader, _ := io.Pipe()
-		client, err := kubernetes.NewForConfig(&rest.Config{Transport: apiServer{log: json.NewEncoder(io.Discard)}})
+		client, err := kubernetes.NewForConfig(&rest.Config{Transport: &apiServer{log: json.NewEncoder(io.Discard)}})
 		require.NoError(t, err)
 		began := time.Now()
 		err = Follow(t.Context(), reader, client, "kubernetes-admin").Mark(t.Context())
