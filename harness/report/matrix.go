@@ -157,21 +157,19 @@ func (m matrixView) sum(total counts) (sum []countView) {
 		}
 		sum = append(sum, countView{beyond, text})
 	}
-	switch n := total.of[missing]; {
+	n := total.of[missing]
+	all, some := fmt.Sprintf("All %d permissions of %s are", total.asked, m.Limit), fmt.Sprintf("%d of the %d permissions of %s are", n, total.asked, m.Limit)
+	if total.asked == 1 {
+		all = "The 1 permission of " + m.Limit + " is"
+		some = all
+	}
+	switch {
 	case m.Cut != "":
 	case n > 0:
-		some := fmt.Sprintf("%d of the %d permissions of %s are", n, total.asked, m.Limit)
-		if total.asked == 1 {
-			some = "The 1 permission of " + m.Limit + " is"
-		}
 		sum = append(sum, countView{missing, some + " missing"})
 	case total.of[beyond] > 0:
 		sum = append(sum, countView{added, "All of " + m.Limit + " is allowed, too"})
 	default:
-		all := fmt.Sprintf("All %d permissions of %s are", total.asked, m.Limit)
-		if total.asked == 1 {
-			all = "The 1 permission of " + m.Limit + " is"
-		}
 		sum = append(sum, countView{added, all + " allowed, and nothing beyond it"})
 	}
 	return sum
