@@ -23,9 +23,21 @@ func curlSaid(stderr string) string {
 	return check.Printable(duration.ReplaceAllString(stderr, ""), 200)
 }
 
-// inside runs a command of ours in the learner's pod.
+// inside runs a command of ours in the learner's pod. Where nothing runs in it
+// because it has ended, that is the failure.
 func (l learnerPod) inside(ctx context.Context, e *check.Env, command ...string) (stdout, stderr string, status int, err error) {
-	return e.Inside(ctx, l.pod, l.container, command...)
+	stdout, stderr, status, err = e.Inside(ctx, l.pod, l.container, command...)
+	if _, learners := check.AsFailure(err); !learners {
+		return stdout, stderr, status, err
+	}
+	later, lost := e.StaysReady(ctx, l.pod, podStays)
+	switch {
+	case lost != nil:
+		err = lost
+	case !later.Ready:
+		err = notReady(e, l.object, later)
+	}
+	return stdout, stderr, status, err
 }
 
 func podTools(ctx context.Context, e *check.Env) error {

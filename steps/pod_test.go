@@ -89,10 +89,10 @@ func TestWhyAPodIsNotReady(t *testing.T) {
 		"one word":            {check.Start{Pod: pod("sleep infinity"), Never: "StartError", Words: []string{`exec: "sleep infinity": executable file not found in $PATH`}}, `there is no program called "sleep infinity"`, `Each word is an entry of its own: ["sleep", "infinity"]`},
 		"no such program":     {check.Start{Pod: pod("slep", "infinity"), Never: "StartError", Words: []string{`exec: "slep": executable file not found in $PATH`}}, `exec: "slep": executable file not found`, "Look at command"},
 		"an image":            {check.Start{Pod: pod(), Never: "ImagePullBackOff"}, "phase Pending", "Use the image labs.local/busybox-curl:1"},
-		"a loop":              {check.Start{Pod: pod(), Never: "CrashLoopBackOff", Words: []string{"back-off"}}, "phase Pending", "must keep running"},
+		"a loop":              {check.Start{Pod: pod(), Never: "CrashLoopBackOff", Words: []string{"back-off"}}, "phase Pending", "init containers"},
 		"a config map":        {check.Start{Pod: pod(), Never: "CreateContainerConfigError", Words: []string{`configmap "a" not found`}}, `configmap "a" not found`, "Leave out what the message names"},
 		"a volume":            {check.Start{Pod: pod(), Words: []string{`configmap "a" not found`}}, `configmap "a" not found`, "Leave out the volume"},
-		"deleted":             {check.Start{Pod: pod(), Never: check.Deleted}, "the pod was deleted while it was starting", "Let nothing delete it"},
+		"deleted":             {check.Start{Pod: pod(), Never: check.Deleted}, "the pod was deleted", "Let nothing delete it"},
 		"a probe":             {check.Start{Pod: probed}, "phase Pending", "readinessProbe"},
 		"an init container's": {check.Start{Pod: pod()}, "phase Pending", "init containers"},
 	} {
@@ -104,6 +104,31 @@ func TestWhyAPodIsNotReady(t *testing.T) {
 				assert.NotContains(t, hint, "probe")
 			}
 		})
+	}
+}
+
+// TestAPodThatEndsIsToldTheSame holds what a node may say of one pod that ends,
+// at different moments, to one message.
+func TestAPodThatEndsIsToldTheSame(t *testing.T) {
+	e, _ := newEnv(t, podFile, goodPod)
+	ended := &corev1.ContainerStateTerminated{ExitCode: 1, Reason: "Error"}
+	for name, test := range map[string]struct {
+		never string
+		now   corev1.ContainerStatus
+	}{
+		"never Ready":         {"Ended", corev1.ContainerStatus{State: corev1.ContainerState{Terminated: ended}}},
+		"Ready before":        {"", corev1.ContainerStatus{State: corev1.ContainerState{Terminated: ended}}},
+		"started again":       {"", corev1.ContainerStatus{RestartCount: 1, State: corev1.ContainerState{Running: &corev1.ContainerStateRunning{}}, LastTerminationState: corev1.ContainerState{Terminated: ended}}},
+		"to be started again": {"CrashLoopBackOff", corev1.ContainerStatus{RestartCount: 1, State: corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: "CrashLoopBackOff"}}, LastTerminationState: corev1.ContainerState{Terminated: ended}}},
+	} {
+		test.now.Name = "shell"
+		pod := &corev1.Pod{Spec: corev1.PodSpec{Containers: []corev1.Container{{Name: "shell"}}}, Status: corev1.PodStatus{ContainerStatuses: []corev1.ContainerStatus{test.now}}}
+		err := notReady(e, &unstructured.Unstructured{Object: map[string]any{}}, check.Start{Pod: pod, Never: test.never})
+		assert.Equal(t, check.Failure{
+			Want: "a pod that becomes Ready within 30 s and keeps running",
+			Got:  "container shell ended with exit status 1 (Error)",
+			Hint: "Its command must keep running: choose one that waits, not one that does its work and ends.",
+		}, failureOf(t, err), name)
 	}
 }
 
@@ -122,8 +147,7 @@ func TestWhereAPodIsNotReady(t *testing.T) {
 		{check.Start{Never: "ImagePullBackOff", Pod: pod(ours, another)}, "spec.containers[1].image"},
 		{check.Start{Never: "ErrImageNeverPull", Pod: pod(pulled)}, "spec.containers[0].imagePullPolicy"},
 		{check.Start{Never: "InvalidImageName", Pod: pod(ours)}, ""},
-		{check.Start{Never: "CrashLoopBackOff", Pod: pod(ours)}, "spec.containers[0].command"},
-		{check.Start{Never: "Ended", Pod: pod(ours)}, "spec.containers[0].command"},
+		{check.Start{Never: "StartError", Pod: pod(ours)}, "spec.containers[0].command"},
 		{check.Start{Never: "StartError", Pod: pod(ours, ours)}, ""}, // either
 		{check.Start{Never: check.Unschedulable, Pod: pod(ours)}, ""},
 		{check.Start{Pod: pod(ours)}, ""},

@@ -23,9 +23,9 @@ import (
 // can be busy or not ready for a moment.
 const schedules = 3 * time.Second
 
-// Reasons of ours for which a pod is never Ready, beside Kubernetes' own.
+// Reasons of ours for which a pod is not Ready, beside Kubernetes' own.
 const (
-	Deleted       = "Deleted"       // while it was waited for
+	Deleted       = "Deleted"       // while it was looked at
 	Unschedulable = "Unschedulable" // the scheduler's own reason; no node takes it
 )
 
@@ -115,24 +115,25 @@ func (e *Env) AwaitReady(ctx context.Context, created *corev1.Pod, within time.D
 	}
 }
 
-// StaysReady watches a Ready pod for a while and reports whether it stayed
-// Ready without a restart.
-func (e *Env) StaysReady(ctx context.Context, pod *corev1.Pod, within time.Duration) (last *corev1.Pod, stays bool, err error) {
-	last = pod
-	changed, err := e.podBecomes(ctx, pod.Namespace, pod.Name, within, func(pod *corev1.Pod) bool {
-		last = pod
-		return !isReady(pod) || slices.ContainsFunc(pod.Status.ContainerStatuses, func(s corev1.ContainerStatus) bool { return s.RestartCount > 0 })
+// StaysReady watches a Ready pod for a while. It is no longer Ready where a
+// container of its was started again.
+func (e *Env) StaysReady(ctx context.Context, pod *corev1.Pod, within time.Duration) (Start, error) {
+	last := Start{Pod: pod, Ready: true}
+	_, err := e.podBecomes(ctx, pod.Namespace, pod.Name, within, func(pod *corev1.Pod) bool {
+		restarted := slices.ContainsFunc(pod.Status.ContainerStatuses, func(s corev1.ContainerStatus) bool { return s.RestartCount > 0 })
+		last = Start{Pod: pod, Ready: isReady(pod) && !restarted}
+		return !last.Ready
 	})
 	switch {
 	case errors.Is(err, errDeleted):
-		return last, false, e.CanRunPods(ctx, last.Spec.NodeName)
+		last.Ready, last.Never = false, Deleted
+		return last, e.CanRunPods(ctx, last.Pod.Spec.NodeName)
 	case err != nil:
-		return last, false, next.Errorf("make status", "watching pod %s: %w", pod.Name, err)
+		return last, next.Errorf("make status", "watching pod %s: %w", pod.Name, err)
+	case last.Ready:
+		return last, nil
 	}
-	if changed {
-		err = nodesFault(last)
-	}
-	return last, !changed, err
+	return last, nodesFault(last.Pod)
 }
 
 // CanRunPods returns an error of ours if the cluster does not run a pod that is
@@ -226,6 +227,9 @@ const (
 	crashes = "CrashLoopBackOff"
 )
 
+// notStarted is the reason of a container that "ended" without having run.
+const notStarted = "StartError"
+
 // never is the reason for which a pod will not become Ready, if there is one
 // that waiting does not change.
 func never(pod *corev1.Pod) string {
@@ -233,19 +237,19 @@ func never(pod *corev1.Pod) string {
 		return ended
 	}
 	for _, s := range containerStatuses(pod) {
-		if s.State.Terminated != nil && s.State.Terminated.Reason == "StartError" {
-			return "StartError"
+		if s.State.Terminated != nil && s.State.Terminated.Reason == notStarted {
+			return notStarted
 		}
 		if s.State.Waiting == nil {
 			continue
 		}
 		switch reason := s.State.Waiting.Reason; reason {
 		case crashes:
-			if t := s.LastTerminationState.Terminated; t != nil && t.Reason == "StartError" {
-				return "StartError"
+			if t := s.LastTerminationState.Terminated; t != nil && t.Reason == notStarted {
+				return notStarted
 			}
 			return reason
-		case "ImagePullBackOff", "ErrImageNeverPull", "InvalidImageName", "CreateContainerConfigError", "RunContainerError", "StartError":
+		case "ImagePullBackOff", "ErrImageNeverPull", "InvalidImageName", "CreateContainerConfigError", "RunContainerError", notStarted:
 			return reason
 		}
 	}

@@ -202,15 +202,40 @@ func TestStaysReady(t *testing.T) {
 					}
 					_ = f.client.Tracker().Update(corev1.SchemeGroupVersion.WithResource("pods"), now, "home")
 				}()
-				_, stays, err := e.StaysReady(t.Context(), pod, 2*time.Second)
+				start, err := e.StaysReady(t.Context(), pod, 2*time.Second)
 				if test.fault {
 					assert.ErrorContains(t, err, "the node lost the pod")
 					return
 				}
 				require.NoError(t, err)
-				assert.Equal(t, test.stays, stays)
+				assert.Equal(t, test.stays, start.Ready)
+				assert.Equal(t, name == "is deleted", start.Never == Deleted)
 			})
 		})
+	}
+}
+
+func TestEnded(t *testing.T) {
+	pod := learners()
+	for name, test := range map[string]struct {
+		to  change
+		how string
+	}{
+		"it runs":                 {ready, ""},
+		"it ended":                {terminated("Completed"), "container c ended with exit status 128 (Completed)"},
+		"it never ran":            {terminated("StartError"), ""},
+		"it waits to be started":  {waiting("CrashLoopBackOff", ""), ""},
+		"an init container ended": {func(p *corev1.Pod) { terminated("Error")(p); p.Status.ContainerStatuses[0].Name = "init" }, ""},
+		"it was started again": {func(p *corev1.Pod) {
+			terminated("Error")(p)
+			s := &p.Status.ContainerStatuses[0]
+			s.LastTerminationState, s.State = s.State, corev1.ContainerState{Running: &corev1.ContainerStateRunning{}}
+		}, "container c ended with exit status 128 (Error)"},
+	} {
+		now := pod.DeepCopy()
+		test.to(now)
+		_, how := Ended(now)
+		assert.Equal(t, test.how, how, name)
 	}
 }
 

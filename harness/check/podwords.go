@@ -1,6 +1,7 @@
 package check
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strings"
@@ -36,6 +37,19 @@ func PodState(pod *corev1.Pod) string {
 		}
 	}
 	return Printable(state, 500)
+}
+
+// Ended is the first of a pod's containers, init containers aside, that was
+// running and has ended, and how it ended; "" where there is none.
+func Ended(pod *corev1.Pod) (index int, how string) {
+	for i, container := range pod.Spec.Containers {
+		for _, s := range pod.Status.ContainerStatuses {
+			if t := cmp.Or(s.State.Terminated, s.LastTerminationState.Terminated); s.Name == container.Name && t != nil && t.Reason != notStarted {
+				return i, fmt.Sprintf("container %s ended with exit status %d (%s)", s.Name, t.ExitCode, t.Reason)
+			}
+		}
+	}
+	return 0, ""
 }
 
 // schedulerWords are the scheduler's on a pod without a node.
