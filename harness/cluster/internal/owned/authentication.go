@@ -33,10 +33,13 @@ const (
 	// looks whether an issuer has answered at once, and then only after 10 s; it
 	// gives up after a minute (UpdateAuthenticationConfigTimeout in Kubernetes).
 	takes = 75 * time.Second
-	asks  = 200 * time.Millisecond
 	// logs bounds the wait until the log has what the metrics say.
 	logs = 5 * time.Second
 )
+
+// asks is how often the API server is asked: its metrics are megabytes, so less
+// often where it does not answer at once.
+var asks = wait.Backoff{Duration: 200 * time.Millisecond, Factor: 1.5, Steps: 20, Cap: time.Second}
 
 // Reloading is how a provider reaches the file that its API server reloads.
 type Reloading struct {
@@ -74,7 +77,7 @@ func (c *Cluster) Authenticate(ctx context.Context, r Reloading, config string) 
 	if !refused {
 		return nil
 	}
-	err = wait.PollUntilContextTimeout(ctx, asks, logs, true, func(ctx context.Context) (bool, error) {
+	err = wait.PollUntilContextTimeout(ctx, asks.Duration, logs, true, func(ctx context.Context) (bool, error) {
 		log, err := r.Log(ctx)
 		return lastWords(log) != said, err
 	})
@@ -125,7 +128,9 @@ type reloads struct {
 }
 
 func (c *Cluster) until(ctx context.Context, done func(reloads) bool) error {
-	err := wait.PollUntilContextTimeout(ctx, asks, takes, true, func(ctx context.Context) (bool, error) {
+	bounded, cancel := context.WithTimeout(ctx, takes)
+	defer cancel()
+	err := asks.DelayFunc().Until(bounded, true, true, func(ctx context.Context) (bool, error) {
 		now, err := c.reloads(ctx)
 		return err == nil && done(now), err
 	})
