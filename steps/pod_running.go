@@ -38,18 +38,20 @@ func podRunning(ctx context.Context, e *check.Env) error {
 // container itself how long it has been running: what the node says of a pod
 // can be seconds behind.
 func staysReady(ctx context.Context, e *check.Env, object *unstructured.Unstructured, pod *corev1.Pod) (*corev1.Pod, error) {
-	later, err := e.StaysReady(ctx, pod, podStays)
-	if err == nil && later.Ready {
-		age, running, err := e.Age(ctx, later.Pod, toolContainer(e, later.Pod))
+	start, err := e.StaysReady(ctx, pod, podStays)
+	if err != nil {
+		return nil, err
+	}
+	if start.Ready {
+		age, running, err := e.Age(ctx, start.Pod, toolContainer(e, start.Pod))
 		if err != nil || running && age >= podStays {
-			return later.Pod, err
+			return start.Pod, err
 		}
-		later, err = e.StaysReady(ctx, later.Pod, podReady) // the node says so in the end, if it is so
+		if start, err = e.StaysReady(ctx, start.Pod, podReady); err != nil || start.Ready { // the node says so in the end, if it is so
+			return start.Pod, err
+		}
 	}
-	if err != nil || later.Ready {
-		return later.Pod, err
-	}
-	return nil, notReady(e, object, later)
+	return nil, notReady(e, object, start)
 }
 
 // startPod creates the learner's pod and waits until it is Ready.
