@@ -1,6 +1,7 @@
 package chroot
 
 import (
+	"bufio"
 	"errors"
 	"fmt"
 	"io"
@@ -468,12 +469,11 @@ func TestTerminal(t *testing.T) {
 	require.NoError(t, process.Resize(24, 80))
 	_, err = process.Terminal().WriteString("ask\n")
 	require.NoError(t, err)
-	data := make([]byte, 100)
-	n, err := process.Terminal().Read(data)
+	lines := bufio.NewReader(process.Terminal())
+	echo, err := lines.ReadString('\n')
 	require.NoError(t, err)
-	if text := string(data[:n]); !strings.Contains(text, "24 80") {
-		n, err = process.Terminal().Read(data)
-		require.NoError(t, err)
-		require.Contains(t, string(data[:n]), "24 80")
-	}
+	require.Equal(t, "ask\r\n", echo)
+	answer, err := lines.ReadString('\n')
+	require.NoError(t, err)
+	require.Contains(t, answer, "24 80")
 }

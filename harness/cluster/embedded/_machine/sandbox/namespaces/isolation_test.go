@@ -288,5 +288,10 @@ func TestNoFurtherUserNamespaces(t *testing.T) {
 		require.Equal(t, sandbox.Exit{}, exit)
 		require.Contains(t, output, "clone: 28\n", "no space left")
 		require.NotContains(t, output, "clone: 0\n")
+		spec = podtest.Command("cat", "/proc/sys/user/max_user_namespaces")
+		spec.User, spec.Group = user, user
+		output, exit = podtest.Runs(t, p, spec)
+		require.Equal(t, sandbox.Exit{}, exit)
+		require.Equal(t, "0\n", output, "a limit of its own, from before its command began")
 	}
 }

@@ -21,6 +21,8 @@ func mountProc(child *forkexec.Child, null int) {
 	child.Add("mounting /proc", forkexec.Use|forkexec.Store, unix.SYS_FSMOUNT, 0, unix.FSMOUNT_CLOEXEC, attributes)
 	child.Add("mounting /proc", 0, unix.SYS_UMOUNT2, child.Text("/proc"), unix.MNT_DETACH)
 	child.Add("mounting /proc", forkexec.Use, unix.SYS_MOVE_MOUNT, 0, child.Text(""), forkexec.AtCurrent, child.Text("/proc"), unix.MOVE_MOUNT_F_EMPTY_PATH)
+	// For forbidUserNamespaces, which comes when this is read-only.
+	child.Add("opening /proc/sys", forkexec.Store, unix.SYS_OPENAT, forkexec.AtCurrent, child.Text("/proc/sys"), unix.O_PATH|unix.O_CLOEXEC)
 	for _, masked := range []string{
 		"/proc/acpi", "/proc/asound", "/proc/interrupts", "/proc/kcore", "/proc/keys", "/proc/latency_stats", "/proc/sched_debug",
 		"/proc/scsi", "/proc/timer_list", "/proc/timer_stats", "/sys/devices/virtual/powercap", "/sys/firmware",
@@ -35,10 +37,22 @@ func mountProc(child *forkexec.Child, null int) {
 	}
 }
 
+// forbidUserNamespaces sets the limit of the child's own user namespace. The pod's
+// is raised while that is made, and the command may run before it is back at 0.
+// The child still has /proc/sys as it was before it was protected:
+// which namespace's limit is opened there depends on who opens it.
+func forbidUserNamespaces(child *forkexec.Child) {
+	const name = "forbidding user namespaces"
+	child.Add(name, forkexec.Use|forkexec.Store, unix.SYS_OPENAT, 0, child.Text("user/max_user_namespaces"), unix.O_WRONLY|unix.O_CLOEXEC)
+	child.Add(name, forkexec.Use, unix.SYS_WRITE, 0, child.Text("0"), 1)
+	child.Add(name, forkexec.Use, unix.SYS_CLOSE)
+}
+
 // mapUser makes a user namespace in which the pod's root has the container's
 // ids.
 func mapUser(child *forkexec.Child, user, group int64) {
 	child.Add("making a user namespace", 0, unix.SYS_UNSHARE, unix.CLONE_NEWUSER)
+	forbidUserNamespaces(child)
 	child.WriteFile("mapping the group", "/proc/self/setgroups", "deny")
 	child.WriteFile("mapping the group", "/proc/self/gid_map", fmt.Sprintf("%d 0 1", group))
 	child.WriteFile("mapping the user", "/proc/self/uid_map", fmt.Sprintf("%d 0 1", user))
