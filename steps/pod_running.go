@@ -97,6 +97,13 @@ func notReady(e *check.Env, object *unstructured.Unstructured, s check.Start) er
 		e.Saw(check.Evidence{Object: "its log ends: " + s.Log})
 	}
 	failure := &check.Failure{Want: becomesReady}
+	if reason := s.Pod.Status.Reason; reason != "" {
+		failure.Got, failure.Hint = "its node ended it: "+check.Printable(reason, 100), "Leave out what the node holds the pod to: a deadline, or a limit of its memory or disk."
+		if reason == "DeadlineExceeded" {
+			failure.Hint, failure.Position = "Leave out activeDeadlineSeconds: when they have passed, the node ends the pod.", e.Position(object, "spec.activeDeadlineSeconds")
+		}
+		return failure
+	}
 	if i, how := check.Ended(s.Pod); how != "" {
 		e.Saw(check.Evidence{Object: check.PodState(s.Pod)})
 		failure.Want += " and keeps running"
@@ -125,7 +132,7 @@ func fieldNotReady(e *check.Env, s check.Start) string {
 				return fmt.Sprintf("spec.containers[%d].imagePullPolicy", i)
 			}
 		}
-	case len(containers) == 1 && len(s.Pod.Spec.InitContainers) == 0 && slices.Contains([]string{"StartError", "RunContainerError"}, s.Never):
+	case len(containers) == 1 && len(s.Pod.Spec.InitContainers) == 0 && slices.Contains([]string{check.NotStarted, check.NotRun}, s.Never):
 		return "spec.containers[0].command"
 	}
 	return ""
@@ -142,9 +149,9 @@ func whyNotReady(e *check.Env, s check.Start) (got, hint string) {
 		return "no node takes the pod: " + words, schedulingHint(words)
 	case strings.Contains(s.Never, "Image"):
 		return got, "Use the image " + e.Image + ": it is on the node; others cannot be pulled."
-	case s.Never == "CrashLoopBackOff", s.Never == "Ended":
+	case s.Never == check.CrashLoop, s.Never == check.Over:
 		return got, "Look at its init containers: each must end with exit status 0 before the pod is Ready."
-	case s.Never == "CreateContainerConfigError":
+	case s.Never == check.NotConfigured:
 		return got + ": " + words, "Leave out what the message names: it is not in this namespace."
 	case s.Never != "":
 		if command := oneWord(s.Pod); command != "" && strings.Contains(words, command) {

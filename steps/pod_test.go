@@ -116,7 +116,7 @@ func TestAPodThatEndsIsToldTheSame(t *testing.T) {
 		never string
 		now   corev1.ContainerStatus
 	}{
-		"never Ready":         {"Ended", corev1.ContainerStatus{State: corev1.ContainerState{Terminated: ended}}},
+		"never Ready":         {check.Over, corev1.ContainerStatus{State: corev1.ContainerState{Terminated: ended}}},
 		"Ready before":        {"", corev1.ContainerStatus{State: corev1.ContainerState{Terminated: ended}}},
 		"started again":       {"", corev1.ContainerStatus{RestartCount: 1, State: corev1.ContainerState{Running: &corev1.ContainerStateRunning{}}, LastTerminationState: corev1.ContainerState{Terminated: ended}}},
 		"to be started again": {"CrashLoopBackOff", corev1.ContainerStatus{RestartCount: 1, State: corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: "CrashLoopBackOff"}}, LastTerminationState: corev1.ContainerState{Terminated: ended}}},
@@ -129,6 +129,21 @@ func TestAPodThatEndsIsToldTheSame(t *testing.T) {
 			Got:  "container shell ended with exit status 1 (Error)",
 			Hint: "Its command must keep running: choose one that waits, not one that does its work and ends.",
 		}, failureOf(t, err), name)
+	}
+}
+
+// TestAPodThatItsNodeEnds is told so, and not that its containers ended, which
+// they do in consequence.
+func TestAPodThatItsNodeEnds(t *testing.T) {
+	e, _ := newEnv(t, podFile, goodPod)
+	killed := corev1.ContainerStatus{Name: "shell", State: corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{ExitCode: 137, Reason: "Error"}}}
+	for reason, hint := range map[string]string{"DeadlineExceeded": "Leave out activeDeadlineSeconds", "Evicted": "a limit of its memory or disk"} {
+		for _, statuses := range [][]corev1.ContainerStatus{nil, {killed}} {
+			pod := &corev1.Pod{Spec: corev1.PodSpec{Containers: []corev1.Container{{Name: "shell"}}}, Status: corev1.PodStatus{Phase: corev1.PodFailed, Reason: reason, ContainerStatuses: statuses}}
+			failure := failureOf(t, notReady(e, &unstructured.Unstructured{Object: map[string]any{}}, check.Start{Pod: pod, Never: check.Over}))
+			assert.Equal(t, "its node ended it: "+reason, failure.Got)
+			assert.Contains(t, failure.Hint, hint)
+		}
 	}
 }
 

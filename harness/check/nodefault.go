@@ -20,13 +20,13 @@ const (
 // is the reason that the pod does not run.
 func nodesFault(pod *corev1.Pod) error {
 	for _, s := range containerStatuses(pod) {
-		w := s.State.Waiting
+		w, end := s.State.Waiting, lastEnd(s)
 		switch {
 		case w != nil && w.Reason == notSupported:
 			return next.Errorf("set CLUSTER=kind", "running pod %s: %s", pod.Name, Printable(w.Message, 300))
 		case w != nil && w.Reason == nodeFailure:
 			return next.Errorf("see to it that the machine has what the message names, then run the same again", "running pod %s: its node cannot: %s", pod.Name, Printable(w.Message, 300))
-		case isLost(s):
+		case end != nil && end.Reason == lostStatus:
 			return next.Errorf("run the same again; if that does not help, make down", "running pod %s: the node lost the pod's sandbox, and container %s with it", pod.Name, s.Name)
 		}
 	}
@@ -38,13 +38,4 @@ func unsupported(pod *corev1.Pod) bool {
 	return slices.ContainsFunc(containerStatuses(pod), func(s corev1.ContainerStatus) bool {
 		return s.State.Waiting != nil && s.State.Waiting.Reason == notSupported
 	})
-}
-
-// isLost reports whether a container's latest end was that of its sandbox.
-func isLost(s corev1.ContainerStatus) bool {
-	ended := s.State.Terminated
-	if ended == nil {
-		ended = s.LastTerminationState.Terminated
-	}
-	return ended != nil && ended.Reason == lostStatus
 }

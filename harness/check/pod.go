@@ -23,10 +23,16 @@ import (
 // can be busy or not ready for a moment.
 const schedules = 3 * time.Second
 
-// Reasons of ours for which a pod is not Ready, beside Kubernetes' own.
+// Reasons for which a pod is not Ready. The first two are words of ours, the
+// others are Kubernetes' own, of which there are more.
 const (
-	Deleted       = "Deleted"       // while it was looked at
-	Unschedulable = "Unschedulable" // the scheduler's own reason; no node takes it
+	Deleted       = "Deleted"           // while it was looked at
+	Over          = "Over"              // it has succeeded or failed
+	Unschedulable = "Unschedulable"     // no node takes it
+	CrashLoop     = "CrashLoopBackOff"  // a container ends again and again
+	NotStarted    = "StartError"        // a container "ended" without having run
+	NotRun        = "RunContainerError" // a container cannot be made
+	NotConfigured = "CreateContainerConfigError"
 )
 
 // Start is how the start of a pod of the learner's went.
@@ -99,7 +105,7 @@ func (e *Env) AwaitReady(ctx context.Context, created *corev1.Pod, within time.D
 			start.Words = e.podWords(ctx, pod)
 			return start, nil
 		}
-		if start.Never == "" || start.Never == ended || start.Never == crashes {
+		if start.Never == "" || start.Never == Over || start.Never == CrashLoop {
 			if err := nodesFault(start.Pod); err != nil {
 				return start, err
 			}
@@ -221,35 +227,26 @@ func condition(pod *corev1.Pod, of corev1.PodConditionType) *corev1.PodCondition
 	return nil
 }
 
-// Reasons that may be the node's doing as well.
-const (
-	ended   = "Ended" // a word of ours
-	crashes = "CrashLoopBackOff"
-)
-
-// notStarted is the reason of a container that "ended" without having run.
-const notStarted = "StartError"
-
 // never is the reason for which a pod will not become Ready, if there is one
 // that waiting does not change.
 func never(pod *corev1.Pod) string {
 	if pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed {
-		return ended
+		return Over
 	}
 	for _, s := range containerStatuses(pod) {
-		if s.State.Terminated != nil && s.State.Terminated.Reason == notStarted {
-			return notStarted
+		if s.State.Terminated != nil && s.State.Terminated.Reason == NotStarted {
+			return NotStarted
 		}
 		if s.State.Waiting == nil {
 			continue
 		}
 		switch reason := s.State.Waiting.Reason; reason {
-		case crashes:
-			if t := s.LastTerminationState.Terminated; t != nil && t.Reason == notStarted {
-				return notStarted
+		case CrashLoop:
+			if end := lastEnd(s); end != nil && end.Reason == NotStarted {
+				return NotStarted
 			}
 			return reason
-		case "ImagePullBackOff", "ErrImageNeverPull", "InvalidImageName", "CreateContainerConfigError", "RunContainerError", notStarted:
+		case "ImagePullBackOff", "ErrImageNeverPull", "InvalidImageName", NotConfigured, NotRun, NotStarted:
 			return reason
 		}
 	}

@@ -30,7 +30,7 @@ func PodState(pod *corev1.Pod) string {
 		case s.State.Running != nil && !s.Ready && pod.Status.Phase == corev1.PodRunning:
 			state += fmt.Sprintf(", container %s running and not ready", s.Name)
 		case s.State.Terminated != nil:
-			state += fmt.Sprintf(", container %s ended with exit status %d (%s)", s.Name, s.State.Terminated.ExitCode, s.State.Terminated.Reason)
+			state += ", " + endWords(s)
 		}
 		if s.RestartCount > 0 {
 			state += fmt.Sprintf(", container %s restarted", s.Name)
@@ -44,12 +44,23 @@ func PodState(pod *corev1.Pod) string {
 func Ended(pod *corev1.Pod) (index int, how string) {
 	for i, container := range pod.Spec.Containers {
 		for _, s := range pod.Status.ContainerStatuses {
-			if t := cmp.Or(s.State.Terminated, s.LastTerminationState.Terminated); s.Name == container.Name && t != nil && t.Reason != notStarted {
-				return i, fmt.Sprintf("container %s ended with exit status %d (%s)", s.Name, t.ExitCode, t.Reason)
+			if end := lastEnd(s); s.Name == container.Name && end != nil && end.Reason != NotStarted {
+				return i, endWords(s)
 			}
 		}
 	}
 	return 0, ""
+}
+
+// lastEnd is how a container last ended, or nil where it never did.
+func lastEnd(s corev1.ContainerStatus) *corev1.ContainerStateTerminated {
+	return cmp.Or(s.State.Terminated, s.LastTerminationState.Terminated)
+}
+
+// endWords say how a container that ended did so.
+func endWords(s corev1.ContainerStatus) string {
+	end := lastEnd(s)
+	return fmt.Sprintf("container %s ended with exit status %d (%s)", s.Name, end.ExitCode, end.Reason)
 }
 
 // schedulerWords are the scheduler's on a pod without a node.
@@ -74,6 +85,7 @@ func (e *Env) podWords(ctx context.Context, pod *corev1.Pod) []string {
 	if said := schedulerWords(pod); said != "" {
 		words = append(words, said)
 	}
+	words = append(words, pod.Status.Message)
 	for _, s := range containerStatuses(pod) {
 		for _, terminated := range []*corev1.ContainerStateTerminated{s.State.Terminated, s.LastTerminationState.Terminated} {
 			if terminated != nil {
@@ -84,7 +96,7 @@ func (e *Env) podWords(ctx context.Context, pod *corev1.Pod) []string {
 			words = append(words, s.State.Waiting.Message)
 		}
 	}
-	if len(words) == 0 || pod.Spec.NodeName != "" {
+	if pod.Spec.NodeName != "" {
 		words = append(words, e.warnings(ctx, pod)...)
 	}
 	var shown []string
