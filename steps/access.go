@@ -269,8 +269,10 @@ func missingHint(p check.Permission, rules []rbacv1.PolicyRule) string {
 		return len(check.Missing([]check.Permission{p}, changed)) == 0
 	}
 	switch {
-	case near(func(r *rbacv1.PolicyRule) { r.APIGroups = []string{"*"} }):
+	case near(func(r *rbacv1.PolicyRule) { r.APIGroups = []string{"*"} }) && p.Group == "":
 		return "The resource is in another API group: what kubectl api-resources shows as v1 is in the core group, whose name is empty."
+	case near(func(r *rbacv1.PolicyRule) { r.APIGroups = []string{"*"} }):
+		return "The resource is in another API group: its name is what kubectl api-resources shows under APIVERSION before the slash."
 	case near(func(r *rbacv1.PolicyRule) { r.ResourceNames = nil }):
 		return "resourceNames narrows a rule down to objects of those names: compare them with what is asked for."
 	case near(func(r *rbacv1.PolicyRule) { r.Resources = plurals(r.Resources) }) && strings.Contains(p.Resource, "/"):

@@ -25,7 +25,8 @@ func TestMissingHintNamesTheNearestMistake(t *testing.T) {
 		rule    rbacv1.PolicyRule
 		hint    string
 	}{
-		"another group":    {get("pods"), rule("v1", "pods", nil, "get"), "The resource is in another API group"},
+		"another group":    {get("pods"), rule("v1", "pods", nil, "get"), "The resource is in another API group: what"},
+		"a named group":    {check.Permission{Verb: "get", Group: "apps", Resource: "deployments"}, rule("", "deployments", nil, "get"), "The resource is in another API group: its name is what"},
 		"one name":         {get("pods"), rule("", "pods", []string{"a"}, "get"), "resourceNames narrows"},
 		"another verb":     {get("pods"), rule("", "pods", nil, "list"), "The resource is there and the verb is not"},
 		"the whole":        {get("pods/log"), rule("", "pods", nil, "get"), "A part of an object"},
