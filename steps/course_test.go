@@ -139,7 +139,7 @@ func failing(lab harness.Lab, c corpus.Case) *harness.Result {
 // but for those of the starters and those that say nothing by themselves.
 func TestHintsGiveNothingAway(t *testing.T) {
 	course, folder := course()
-	solutions, starters := map[string]bool{}, map[string]bool{}
+	solutions, starters := map[string]string{}, map[string]string{} // each line's lab
 	for _, lab := range course.Labs {
 		lines(t, course.Solution, lab, solutions)
 		lines(t, course.Starter, lab, starters)
@@ -147,10 +147,10 @@ func TestHintsGiveNothingAway(t *testing.T) {
 	holds := func(what, text string) {
 		for line := range strings.Lines(text) {
 			line = plain(line)
-			assert.False(t, solutions[line] && !starters[line] && !trivial(line), "%s holds a line of a solution: %s", what, line)
+			assert.False(t, solutions[line] != "" && starters[line] == "" && !trivial(line), "%s holds a line of the solution of %s: %s", what, solutions[line], line)
 		}
-		for line := range solutions {
-			assert.False(t, !starters[line] && len(line) > 20 && strings.Contains(text, line), "%s holds a line of a solution: %s", what, line)
+		for line, lab := range solutions {
+			assert.False(t, starters[line] == "" && len(line) > 20 && strings.Contains(text, line), "%s holds a line of the solution of %s: %s", what, lab, line)
 		}
 	}
 	for _, lab := range all(t, course) {
@@ -175,7 +175,7 @@ func TestHintsGiveNothingAway(t *testing.T) {
 }
 
 // lines adds the lines of some files of a lab's.
-func lines(t *testing.T, lay func(harness.Lab, string) ([]string, error), lab harness.Lab, all map[string]bool) {
+func lines(t *testing.T, lay func(harness.Lab, string) ([]string, error), lab harness.Lab, all map[string]string) {
 	t.Helper()
 	files, err := lay(lab, t.TempDir())
 	require.NoError(t, err)
@@ -183,7 +183,7 @@ func lines(t *testing.T, lay func(harness.Lab, string) ([]string, error), lab ha
 		text, err := os.ReadFile(file)
 		require.NoError(t, err)
 		for line := range strings.Lines(string(text)) {
-			all[plain(line)] = true
+			all[plain(line)] = lab.Folder()
 		}
 	}
 }
