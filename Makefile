@@ -34,9 +34,9 @@ SYSTEMS     ?=#           make dist: some of linux/amd64 linux/arm64 darwin/amd6
 
 # All that is compiled is compiled in this one way, so that no package is compiled
 # twice: see harness/gocommand.
-export GOFLAGS     += -trimpath -buildvcs=false -gcflags=all=-dwarf=false
+export GOFLAGS     += -trimpath -buildvcs=false '-gcflags=all=-dwarf=false -l' -gcflags=std=-dwarf=false
 export CGO_ENABLED := 0
-fast                := GOGC=400 GOMEMLIMIT=3GiB
+fast                := GOGC=off GOMEMLIMIT=1GiB
 processors           = $(shell getconf _NPROCESSORS_ONLN)
 many                 = $(fast) GOMAXPROCS=$$(($(processors) > 1 ? $(processors) / 2 : 1)) # for go build -p $(processors)
 
@@ -202,7 +202,7 @@ unit: ## run the tests that need no cluster
 
 test: $(rolecall) unit ## run these, and what the embedded cluster shows in minutes
 	go test ./labs $(TESTFLAGS) -count=1 -timeout 20m -args --cluster embedded
-	go test ./harness/e2e $(TESTFLAGS) -count=1 -parallel 3 -timeout 40m -skip '^(TestKind|$(long))' -args --cluster embedded
+	go test ./harness/e2e $(TESTFLAGS) -count=1 -parallel 6 -timeout 40m -skip '^(TestKind|$(long))' -args --cluster embedded
 
 test-long: $(rolecall) ## run what takes longer there: classes, attacks, faults, the one file
 	go test ./harness/e2e $(TESTFLAGS) -count=1 -timeout 40m -run '^($(long))' -args --cluster embedded
@@ -244,13 +244,17 @@ dist: ## make a release in dist/: one file for each system, and checksums.txt
 
 # ---- The command -----------------------------------------------------------
 
+# The first time, while the command's modules are downloaded, what it needs of the
+# standard library is compiled, and then what a cluster is compiled from is downloaded.
+ahead = { $(many) go build -p $(processors) net/http; go mod download -modfile=$(machine)/machine.mod; } >/dev/null 2>&1 & ahead=$$!;
+
 sources := $(shell find . -name '*.go' -not -name '*_test.go' -not -path './.*' -not -path './work/*') go.mod go.sum \
 	$(shell find manifests labs $(machine) -type f -not -name '*.go' -not -path '*/wrong/*' -not -path '*/right/*')
 
 $(rolecall): $(sources)
 	$(do)command -v go >/dev/null || { echo 'rolecall is built with Go, which is not installed here: see https://go.dev/doc/install' >&2; exit 1; }
-	$(do)echo 'building $@ (the first time takes 2 to 3 minutes)'; $(if $(wildcard $@),$(fast) go build,$(many) go build -p $(processors)) -ldflags="-s -w" -o $@ . & build=$$!; \
+	$(do)echo 'building $@ (the first time takes 2 minutes)'; $(if $(wildcard $@),$(fast) go build,$(many) go build -p $(processors)) -ldflags="-s -w" -o $@ . & build=$$!; $(if $(wildcard $@),,$(ahead)) \
 	(past=0; while sleep 10 >/dev/null 2>&1; do past=$$((past + 10)); echo "building $@: $$past s"; done) & clock=$$!; \
-	trap "kill $$build $$clock 2>/dev/null" EXIT; trap 'echo "Interrupted; run the same command again, and the build goes on." >&2; exit 1' INT TERM; wait $$build || exit 1
+	trap "kill $$build $$clock $$ahead 2>/dev/null" EXIT; trap 'echo "Interrupted; run the same command again, and the build goes on." >&2; exit 1' INT TERM; wait $$build || exit 1
 
 endif

@@ -45,7 +45,7 @@ func build() gobuild.Program {
 	return gobuild.Program{
 		Name: "machine", Packages: []string{".", "./sandbox/agent"},
 		Ldflags: versions.KubernetesLdflags,
-		Content: content(), Write: writeModule, Usual: 5 * time.Minute,
+		Content: content(), Write: writeModule, Usual: 4 * time.Minute,
 	}
 }
 

@@ -103,15 +103,14 @@ func (a *Archive) read(ctx context.Context, s suite) error {
 		return fmt.Errorf("checking InRelease: it is signed for %q; the mirror serves another suite under this name", rel.codename)
 	}
 
-	name := "main/binary-" + a.arch + "/Packages.xz"
-	want, ok := rel.files[name]
-	if !ok {
-		return fmt.Errorf("checking InRelease: it lists no %s", name)
+	folder := "main/binary-" + a.arch + "/"
+	name, want, err := rel.index(folder)
+	if err != nil {
+		return err
 	}
-	folder := name[:strings.LastIndexByte(name, '/')+1]
 	path, err := a.cache.fetch(ctx, dists+folder+"by-hash/SHA256/"+want.SHA256, want, nil)
 	if err != nil {
 		return err
 	}
-	return a.index.readFile(ctx, path, a.mirror+"/"+s.folder+"/", a.arch)
+	return a.index.readFile(ctx, path, name, a.mirror+"/"+s.folder+"/", a.arch)
 }

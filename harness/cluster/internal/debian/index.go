@@ -7,7 +7,6 @@ import (
 	"os"
 	"strings"
 
-	"github.com/ulikunitz/xz"
 	"pault.ag/go/debian/dependency"
 	"pault.ag/go/debian/version"
 )
@@ -35,15 +34,15 @@ const maxIndex = 512 << 20
 // providers under the virtual name.
 type index map[string][]*Package
 
-// readFile adds the packages listed in an xz-compressed index. base is the
-// address that their file names are relative to.
-func (x index) readFile(ctx context.Context, path, base, arch string) error {
+// readFile adds the packages listed in an index, which is compressed as its name
+// in the archive says. base is the address that their file names are relative to.
+func (x index) readFile(ctx context.Context, path, name, base, arch string) error {
 	f, err := os.Open(path)
 	if err != nil {
 		return err
 	}
 	defer f.Close()
-	r, err := xz.NewReader(f)
+	r, err := decompress(name, f)
 	if err != nil {
 		return fmt.Errorf("unpacking the index: %w", err)
 	}

@@ -96,3 +96,16 @@ func fingerprint(e *openpgp.Entity) string {
 	}
 	return s.String()
 }
+
+func TestPackageIndex(t *testing.T) {
+	xz, gzip := download.File{Size: 1}, download.File{Size: 2}
+	rel := &release{files: map[string]download.File{"main/binary-arm64/Packages.xz": xz, "main/binary-amd64/Packages.xz": xz, "main/binary-amd64/Packages.gz": gzip}}
+	for folder, want := range map[string]string{"main/binary-amd64/": "Packages.gz", "main/binary-arm64/": "Packages.xz"} {
+		name, file, err := rel.index(folder)
+		require.NoError(t, err)
+		require.Equal(t, folder+want, name)
+		require.Equal(t, rel.files[name], file)
+	}
+	_, _, err := rel.index("main/binary-riscv64/")
+	require.EqualError(t, err, "checking InRelease: it lists no main/binary-riscv64/Packages.gz or .xz")
+}

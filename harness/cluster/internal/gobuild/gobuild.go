@@ -10,10 +10,12 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/gofrs/flock"
 
+	"rolecall/harness/gocommand"
 	"rolecall/harness/next"
 	"rolecall/harness/progress"
 )
@@ -34,7 +36,7 @@ type Program struct {
 // Compiled returns the folder below dir that the programs for an architecture
 // belong in, and reports whether they are there.
 func (p Program) Compiled(dir, arch string) (folder string, there bool) {
-	key := sha256.Sum256(fmt.Appendf(nil, "%q", []any{p.OS, p.Content, p.Packages, p.Tags, p.Ldflags, arch}))
+	key := sha256.Sum256(fmt.Appendf(nil, "%q", []any{gocommand.Flags, p.OS, p.Content, p.Packages, p.Tags, p.Ldflags, arch}))
 	folder = filepath.Join(dir, "programs", p.Name+"-"+arch+"-"+hex.EncodeToString(key[:6]))
 	_, err := os.Stat(folder)
 	return folder, err == nil
@@ -104,7 +106,12 @@ func (p Program) compile(ctx context.Context, module, out, arch string, display 
 	if p.OS != "" {
 		platform.os = p.OS
 	}
-	count := &packageCount{total: countPackages(ctx, module, platform, p.Packages), task: task}
+	count := &packageCount{task: task}
+	listing, stop := context.WithCancel(ctx)
+	var listed sync.WaitGroup
+	listed.Go(func() { count.total.Store(countPackages(listing, module, platform, p.Packages)) })
+	defer listed.Wait()
+	defer stop()
 	args := []string{
 		"build", "-v", "-tags", p.Tags, "-ldflags", strings.TrimSpace("-s -w " + p.Ldflags), "-o", unfinished + string(filepath.Separator),
 	}

@@ -18,7 +18,7 @@ import (
 )
 
 func TestPackageCount(t *testing.T) {
-	c := &packageCount{total: 4, task: (*progress.Display)(nil).Begin("", 0)}
+	c := &packageCount{task: (*progress.Display)(nil).Begin("", 0)}
 	for _, part := range []string{"internal/cpu\ninter", "nal/abi\ngo: downloading x v1\n", "# example.org/broken\nmain.go:1:2: wrong\n", "k8s.io/api/core/v1\n"} {
 		n, err := c.Write([]byte(part))
 		require.NoError(t, err)
@@ -123,4 +123,20 @@ func TestCompileWaitsNoLongerThanItsContext(t *testing.T) {
 	defer cancel()
 	_, err := p.Compile(ctx, dir, "amd64", nil)
 	require.ErrorIs(t, err, context.DeadlineExceeded)
+}
+
+// TestCountPackagesLeavesTheModuleAlone counts beside a build, which reads and
+// writes go.mod as well.
+func TestCountPackagesLeavesTheModuleAlone(t *testing.T) {
+	dir := t.TempDir()
+	mod := "module example.org/hello\n" // without a go directive, which the go command would add
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "go.mod"), []byte(mod), 0o644))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "main.go"), []byte("package main\n\nimport _ \"errors\"\n\nfunc main() {}\n"), 0o644))
+	require.Greater(t, countPackages(t.Context(), dir, platform{}, []string{"."}), int64(2))
+	text, err := os.ReadFile(filepath.Join(dir, "go.mod"))
+	require.NoError(t, err)
+	require.Equal(t, mod, string(text))
+	files, err := os.ReadDir(dir)
+	require.NoError(t, err)
+	require.Len(t, files, 2)
 }

@@ -8,8 +8,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
+	"sync/atomic"
 
 	"rolecall/harness/cluster/internal/versions"
 	"rolecall/harness/gocommand"
@@ -36,22 +39,33 @@ func Download(ctx context.Context, dir, path, version string) (*Module, error) {
 }
 
 // countPackages returns how many packages a build is made of, or zero. It is
-// for display only.
-func countPackages(ctx context.Context, dir string, on platform, targets []string) int {
-	var out bytes.Buffer
-	err := runGo(ctx, dir, on, &out, io.Discard, append([]string{"list", "-deps"}, targets...)...)
+// for display only, and may run beside the build: what it would write into
+// go.mod and go.sum it writes into copies.
+func countPackages(ctx context.Context, dir string, on platform, targets []string) int64 {
+	own, err := os.MkdirTemp("", "rolecall-count-")
 	if err != nil {
 		return 0
 	}
-	return bytes.Count(out.Bytes(), []byte("\n"))
+	defer os.RemoveAll(own)
+	for _, name := range []string{"go.mod", "go.sum"} {
+		if text, err := os.ReadFile(filepath.Join(dir, name)); err == nil {
+			_ = os.WriteFile(filepath.Join(own, name), text, 0o644) // the go command says so if it is not there
+		}
+	}
+	var out bytes.Buffer
+	if err := runGo(ctx, dir, on, &out, io.Discard, append([]string{"list", "-deps", "-modfile", filepath.Join(own, "go.mod")}, targets...)...); err != nil {
+		return 0
+	}
+	return int64(bytes.Count(out.Bytes(), []byte("\n")))
 }
 
 // packageCount counts the packages that `go build -v` names on its standard
 // error and keeps the rest, which is what went wrong.
 type packageCount struct {
-	total, compiled, fetched int
-	task                     *progress.Task
-	line                     []byte
+	total             atomic.Int64 // of packages; zero while it is not known
+	compiled, fetched int
+	task              *progress.Task
+	line              []byte
 }
 
 func (c *packageCount) Write(p []byte) (int, error) {
@@ -68,8 +82,11 @@ func (c *packageCount) Write(p []byte) (int, error) {
 			c.task.Update(fmt.Sprintf("%d modules downloaded", c.fetched))
 		case !bytes.ContainsAny(line, " \t:#"):
 			c.compiled++
-			// Packages in Go's build cache are not named, so this may jump to the end.
-			c.task.Update(fmt.Sprintf("%d of at most %d packages", c.compiled, c.total))
+			what := fmt.Sprintf("%d packages", c.compiled)
+			if total := c.total.Load(); total > 0 { // those in Go's build cache are not named, so this may jump to the end
+				what = fmt.Sprintf("%d of at most %d packages", c.compiled, total)
+			}
+			c.task.Update(what)
 		}
 	}
 }
