@@ -10,6 +10,7 @@ import (
 	"sync"
 	"testing"
 	"text/tabwriter"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -22,7 +23,11 @@ import (
 	"rolecall/harness/e2e/corpus"
 )
 
-var gateSets = flag.Int("gate.sets", 0, "how many submissions TestGate judges at a time, each on clusters of its own, and -parallel at most; 0: three on clusters that start in seconds, two elsewhere")
+var gateSets = flag.Int("gate.sets", 0, "how many submissions TestGate judges at a time, each on clusters of its own, and -parallel at most; 0: three on clusters that start in seconds (six where a lab mostly waits), two elsewhere")
+
+// patient is how long a verdict on the solution takes where the checks mostly
+// wait: for a token's end, or for the API server to take a configuration.
+const patient = 8 * time.Second
 
 var update = flag.Bool("update", false, "rewrite in the wrong submissions what learners are told about them")
 
@@ -32,23 +37,45 @@ var update = flag.Bool("update", false, "rewrite in the wrong submissions what l
 // right one passes, all alike on every cluster, and each cluster is afterwards
 // what it was before.
 func TestGate(t *testing.T) {
+	g := &gate{quick: !slices.ContainsFunc(testbeds(t), func(b testbed) bool { return !b.provider.Quick() })}
 	sets := *gateSets
 	if sets == 0 {
-		sets = 2 // some labs wait most of the time
-		if !slices.ContainsFunc(testbeds(t), func(b testbed) bool { return !b.provider.Quick() }) {
+		sets = 2
+		if g.quick {
 			sets = 3
 		}
 	}
-	g := &gate{free: make(chan []testbed, sets)}
-	for i := range sets {
-		g.free <- set(t, i)
-	}
+	g.provide(t, sets)
 	for _, lab := range everything(t) {
 		g.rows = append(g.rows, row{lab: lab, killed: map[string][]string{}})
 		t.Run(name(lab), g.lab)
 	}
 	assert.NotZero(t, g.judged, "-run chose no submission, so nothing was judged")
 	g.report(t)
+}
+
+// provide brings up sets of clusters until there are so many.
+func (g *gate) provide(t *testing.T, sets int) {
+	t.Helper()
+	for i := len(g.sets); i < sets; i++ {
+		g.sets = append(g.sets, set(t, i))
+	}
+	g.free = make(chan []testbed, sets)
+	for _, set := range g.sets {
+		g.free <- set
+	}
+}
+
+// widen doubles the sets of clusters until the end of a lab whose checks mostly
+// wait, where the clusters start in seconds.
+func (g *gate) widen(t *testing.T) {
+	t.Helper()
+	usual := len(g.sets)
+	t.Cleanup(func() {
+		g.sets = g.sets[:usual]
+		g.provide(t, usual)
+	})
+	g.provide(t, 2*usual)
 }
 
 // set is one cluster of each provider, up and clean.
@@ -79,7 +106,9 @@ func name(lab harness.Lab) string {
 
 // gate is one run of the author's gate.
 type gate struct {
-	free chan []testbed // sets of clusters on which nothing is judged
+	quick bool           // the clusters start in seconds
+	sets  [][]testbed    // of clusters, one of each provider
+	free  chan []testbed // those on which nothing is judged
 
 	mu     sync.Mutex
 	judged int
@@ -105,14 +134,28 @@ func (g *gate) lab(t *testing.T) {
 			}
 		})
 	}
+	began := time.Now()
 	for _, again := range []string{"solution", "solution-again"} {
 		t.Run(again, func(t *testing.T) {
 			g.passes(t, lab, func(_ testbed, dir string) error { return fix.course.Solutions(dir) }, "the solution")
 		})
 	}
-	wrong := cases(t, lab, corpus.Wrong)
+	if g.quick && time.Since(began) > 2*patient {
+		g.widen(t)
+	}
+	wrong, right := cases(t, lab, corpus.Wrong), cases(t, lab, corpus.Right)
 	row.wrong = len(wrong)
+	t.Run(corpus.Right, func(t *testing.T) { // first, for one program takes as long as client-go keeps a token
+		t.Parallel()
+		for _, c := range right {
+			t.Run(c.Name, func(t *testing.T) {
+				t.Parallel()
+				g.passes(t, lab, writes(t.Context(), c), c.Mistake)
+			})
+		}
+	})
 	t.Run(corpus.Wrong, func(t *testing.T) {
+		t.Parallel()
 		for _, c := range wrong {
 			t.Run(c.Name, func(t *testing.T) {
 				t.Parallel()
@@ -123,15 +166,6 @@ func (g *gate) lab(t *testing.T) {
 				if caught {
 					row.killed[c.Fails] = append(row.killed[c.Fails], c.Name)
 				}
-			})
-		}
-	})
-	right := cases(t, lab, corpus.Right)
-	t.Run(corpus.Right, func(t *testing.T) {
-		for _, c := range right {
-			t.Run(c.Name, func(t *testing.T) {
-				t.Parallel()
-				g.passes(t, lab, writes(t.Context(), c), c.Mistake)
 			})
 		}
 	})
