@@ -25,7 +25,7 @@ func Forbidden() harness.Lab {
 				Desc: "in a namespace where the account may list services: first line 200, exit status 0"},
 			{ID: "forbidden.unauthorized", Points: 3, Run: forbiddenUnauthorized, Needs: []string{"forbidden.allowed"}, // one that always says 403 reports nothing
 				Desc: "with a token the server does not accept: first line 401, exit status 4"},
-			{ID: "forbidden.unverified", Points: 3, Run: forbiddenUnverified, Needs: []string{"forbidden.observed"},
+			{ID: "forbidden.unverified", Points: 3, Run: forbiddenUnverified, Needs: []string{"forbidden.allowed"}, // nor one that always fails
 				Desc: "with a foreign ca.crt: exit status 1, nothing on stdout"},
 			{ID: "forbidden.answer", Points: 3, Run: forbiddenAnswer, Needs: []string{"forbidden.observed"},
 				Desc: "the five answers match the refusal that the API server recorded"},
@@ -131,7 +131,7 @@ func forbiddenUnauthorized(ctx context.Context, e *check.Env) error {
 }
 
 func forbiddenUnverified(ctx context.Context, e *check.Env) error {
-	program := check.Need[*call](e, "forbidden.observed").run.Program
+	program := check.Need[*check.Program](e, "forbidden.allowed")
 	made, err := witnessed(ctx, e, check.Need[forbiddenPods](e, check.Setup).deceived, program)
 	if err != nil {
 		return err
