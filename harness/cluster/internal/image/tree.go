@@ -66,6 +66,12 @@ func (t *Tree) Link(name, target string) error {
 	return t.Entry(&tar.Header{Typeflag: tar.TypeSymlink, Name: name, Linkname: target, Mode: 0o777}, nil)
 }
 
+// HardLink adds another name of a file that was added before. The mode is the
+// file's: container runtimes set it again.
+func (t *Tree) HardLink(name, file string, mode fs.FileMode) error {
+	return t.Entry(&tar.Header{Typeflag: tar.TypeLink, Name: name, Linkname: file, Mode: tarMode(mode)}, nil)
+}
+
 // Entry adds an entry as another archive has it, with our time. A folder that
 // is there already is skipped.
 func (t *Tree) Entry(h *tar.Header, r io.Reader) error {

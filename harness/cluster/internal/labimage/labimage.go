@@ -33,7 +33,7 @@ const Folder = "labimage"
 
 // revision must be raised when the code here makes another image of the same
 // packages.
-const revision = "2"
+const revision = "3"
 
 // Archive returns the path of an archive of the image for linux/arch, which
 // `ctr images import` and `docker load` read. It is made once, below cacheDir,

@@ -338,6 +338,18 @@ func TestDisk(t *testing.T) {
 	require.Equal(t, sandbox.Exit{}, exit)
 }
 
+// TestDiskUse counts a file once, however many names it has.
+func TestDiskUse(t *testing.T) {
+	folder := t.TempDir()
+	alone := diskUse(folder, os.Getuid(), 1<<30)
+	file := filepath.Join(folder, "file")
+	require.NoError(t, os.WriteFile(file, make([]byte, 1<<20), 0o600))
+	for i := range 100 {
+		require.NoError(t, os.Link(file, fmt.Sprintf("%s-%d", file, i)))
+	}
+	require.Equal(t, alone+1<<20, diskUse(folder, os.Getuid(), 1<<30))
+}
+
 // TestMemoryInOtherForms takes it in ways that no process's resident memory
 // shows, or again and again.
 func TestMemoryInOtherForms(t *testing.T) {

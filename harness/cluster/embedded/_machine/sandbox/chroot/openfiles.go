@@ -16,15 +16,16 @@ import (
 // leastFile is what a file takes, however little is in it.
 const leastFile = 4096
 
-// diskUse is what a container's users own, in bytes, or more than limit. Files
-// of the image are not theirs where they cannot write. No link leads out of the
-// folder.
+// diskUse is what a container's users own, in bytes, or more than limit. A file
+// counts once, however many names it has. Files of the image are not theirs
+// where they cannot write. No link leads out of the folder.
 func diskUse(folder string, user int, limit int64) (bytes int64) {
 	root, err := os.OpenRoot(folder)
 	if err != nil {
 		return 0
 	}
 	defer root.Close()
+	seen := map[uint64]bool{} // files with several names, by inode
 	_ = fs.WalkDir(root.FS(), ".", func(_ string, entry fs.DirEntry, err error) error {
 		if err != nil {
 			return nil // it was removed meanwhile
@@ -33,7 +34,10 @@ func diskUse(folder string, user int, limit int64) (bytes int64) {
 		if err != nil {
 			return nil
 		}
-		if there, ok := about.Sys().(*syscall.Stat_t); ok && ownedBy(there, user) {
+		if there, ok := about.Sys().(*syscall.Stat_t); ok && ownedBy(there, user) && !seen[there.Ino] {
+			if there.Nlink > 1 {
+				seen[there.Ino] = true
+			}
 			bytes += max(there.Blocks*512, leastFile)
 		}
 		if bytes > limit {
