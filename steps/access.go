@@ -361,7 +361,7 @@ func (m *made) noMore(ctx context.Context, e *check.Env) error {
 // moreHint is what to do about something that is granted beyond what is asked for.
 func moreHint(asked []rbacv1.PolicyRule, more rbacv1.PolicyRule) string {
 	byName := slices.ContainsFunc(asked, func(rule rbacv1.PolicyRule) bool {
-		return len(rule.ResourceNames) > 0 && slices.Equal(rule.Resources, more.Resources)
+		return len(rule.ResourceNames) > 0 && slices.ContainsFunc(more.Resources, func(r string) bool { return slices.Contains(rule.Resources, r) })
 	})
 	switch {
 	case slices.ContainsFunc(slices.Concat(more.Verbs, more.APIGroups, more.Resources), func(word string) bool { return strings.Contains(word, "*") }):

@@ -111,3 +111,18 @@ func TestSettingsThatCannotBeChanged(t *testing.T) {
 	require.NoError(t, err)
 	assert.Contains(t, failureOf(t, missed).Got, "cannot be changed any more")
 }
+
+func TestMoreHintNamesWhatIsTooMuch(t *testing.T) {
+	asked := []rbacv1.PolicyRule{
+		{APIGroups: []string{"apps"}, Resources: []string{"deployments", "deployments/scale"}, ResourceNames: []string{"shop"}, Verbs: []string{"get"}},
+		{APIGroups: []string{""}, Resources: []string{"pods"}, Verbs: []string{"list"}},
+	}
+	for hint, more := range map[string]rbacv1.PolicyRule{
+		"An asterisk":                 {APIGroups: []string{"apps"}, Resources: []string{"*"}, Verbs: []string{"get"}},
+		"It is not asked for; and no": {APIGroups: []string{"apps"}, Resources: []string{"deployments"}, Verbs: []string{"create"}},
+		"A rule without resourceName": {APIGroups: []string{"apps"}, Resources: []string{"deployments/scale"}, Verbs: []string{"get"}}, // one of two resources
+		"Leave it out":                {APIGroups: []string{""}, Resources: []string{"pods"}, Verbs: []string{"create"}},
+	} {
+		assert.Contains(t, moreHint(asked, more), hint)
+	}
+}
