@@ -119,6 +119,9 @@ func join(text string, words []word) string {
 // fold makes one letter of those that look alike: wide ones, those with accents,
 // and with signs between them that are not seen.
 func fold(text string) string {
+	if !strings.ContainsFunc(text, func(r rune) bool { return r >= utf8.RuneSelf }) {
+		return text
+	}
 	return strings.Map(func(r rune) rune {
 		if unicode.In(r, unicode.Mn, unicode.Cf) {
 			return -1

@@ -10,22 +10,22 @@ import (
 	"rolecall/harness/check"
 )
 
-// gram is how many letters and digits in a row make a text recognizable as a
-// part of another.
-const gram = 16
+// gram is so many letters and digits in a row that they make a text recognizable
+// as a part of another.
+type gram [16]rune
 
 // secrets are what nothing may tell: all parts of the solutions, and of hints
 // that the learner has not reached, which are in no text that learners read
 // anyway.
-type secrets struct{ grams map[string]bool }
+type secrets struct{ grams map[gram]bool }
 
 func newSecrets(course harness.Course, beyond map[string][]string) (*secrets, error) {
-	s := &secrets{grams: map[string]bool{}}
+	s := &secrets{grams: map[gram]bool{}}
 	all, err := course.Select("all")
 	if err != nil {
 		return nil, err
 	}
-	told := map[string]bool{}
+	told := map[gram]bool{}
 	for _, lab := range all {
 		for _, c := range lab.Checks {
 			add(told, c.Desc)
@@ -35,7 +35,7 @@ func newSecrets(course harness.Course, beyond map[string][]string) (*secrets, er
 		}
 		for _, part := range []struct {
 			files string
-			grams map[string]bool
+			grams map[gram]bool
 		}{{"README.md", told}, {"starter/*", told}, {"solution/*", s.grams}} {
 			files, err := fs.Glob(course.Files, path.Join(course.Dir(lab), part.files))
 			if err != nil {
@@ -57,10 +57,10 @@ func newSecrets(course harness.Course, beyond map[string][]string) (*secrets, er
 }
 
 // add adds all grams of a text.
-func add(grams map[string]bool, text string) {
+func add(grams map[gram]bool, text string) {
 	letters, _ := condense(text)
-	for i := range len(letters) - gram + 1 {
-		grams[string(letters[i:i+gram])] = true
+	for ; len(letters) >= len(gram{}); letters = letters[1:] {
+		grams[gram(letters)] = true
 	}
 }
 
@@ -82,9 +82,9 @@ func (s *secrets) hide(text string) string {
 	text = readable(check.Printable(text, maxText))
 	letters, at := condense(text)
 	told := make([]bool, len(text))
-	for i := range len(letters) - gram + 1 {
-		if s.grams[string(letters[i:i+gram])] {
-			for j := at[i]; j <= at[i+gram-1]; j++ {
+	for ; len(letters) >= len(gram{}); letters, at = letters[1:], at[1:] {
+		if s.grams[gram(letters)] {
+			for j := at[0]; j <= at[len(gram{})-1]; j++ {
 				told[j] = true
 			}
 		}
