@@ -254,7 +254,7 @@ sources := $(shell find . -name '*.go' -not -name '*_test.go' -not -path './.*' 
 $(rolecall): $(sources)
 	$(do)command -v go >/dev/null || { echo 'rolecall is built with Go, which is not installed here: see https://go.dev/doc/install' >&2; exit 1; }
 	$(do)echo 'building $@ (the first time takes 2 minutes)'; $(if $(wildcard $@),$(fast) go build,$(many) go build -p $(processors)) -ldflags="-s -w" -o $@ . & build=$$!; $(if $(wildcard $@),,$(ahead)) \
-	(past=0; while sleep 10 >/dev/null 2>&1; do past=$$((past + 10)); echo "building $@: $$past s"; done) & clock=$$!; \
+	(past=0; while sleep 8 >/dev/null 2>&1; do past=$$((past + 8)); echo "building $@: $$past s"; done) & clock=$$!; \
 	trap "kill $$build $$clock $$ahead 2>/dev/null" EXIT; trap 'echo "Interrupted; run the same command again, and the build goes on." >&2; exit 1' INT TERM; wait $$build || exit 1
 
 endif
