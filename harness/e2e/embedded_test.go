@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"syscall"
@@ -129,7 +130,7 @@ func TestEmbeddedMachine(t *testing.T) {
 // labImage is the archive of the lab image that clusters were started with.
 func labImage(t *testing.T) string {
 	t.Helper()
-	images, err := filepath.Glob(filepath.Join(fix.options.Home, "labimage", "*.tar"))
+	images, err := filepath.Glob(filepath.Join(fix.options.Home, "labimage", runtime.GOARCH+"-*.tar")) // make dist makes others, too
 	require.NoError(t, err)
 	require.NotEmpty(t, images, "a cluster is up, so there is a lab image")
 	return slices.MaxFunc(images, func(a, b string) int { return modified(t, a).Compare(modified(t, b)) })
