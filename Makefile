@@ -214,7 +214,7 @@ test-kind: $(rolecall) ## run the same on kind, held to the same verdicts, and w
 test-all: verify test test-long test-kind bench ## check, test and measure everything, on both clusters
 
 verify: ## check format, vet (three systems), lint, data races and a tidy go.mod
-	@test -z "$$(gofmt -l . | tee /dev/stderr)" || { echo 'run gofmt -w .'; exit 1; }
+	@bad=$$(gofmt -l .) && test -z "$$bad" || { echo "run gofmt -w ." $$bad; exit 1; }
 	for os in linux darwin windows; do GOOS=$$os $(fast) go vet $(packages) || exit 1; done
 	$(fast) go run $(staticcheck) $(packages)
 	go run $(revive) -config revive.toml -set_exit_status $(packages)
