@@ -190,7 +190,7 @@ clean: $(rolecall) ## delete what was built for clusters, and bin/; work/ stays
 
 packages    := ./...
 serial      := rolecall/labs rolecall/harness/e2e
-long        := TestHostile|TestGradeAll|TestClusterFalters|TestEmbedded(Machine|Eight|First|Renew|GradedOn|OneFile|FullDisk|AgentsKilled)
+long        := TestHostile|TestGradeAll|TestClusterFalters|TestAuthenticationIsPutBack|TestExisting|TestObjectInTheWay|TestEmbedded(Machine|Eight|First|Renew|GradedOn|OneFile|FullDisk|AgentsKilled|Attacks)
 machine     := harness/cluster/embedded/_machine
 staticcheck := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 revive      := github.com/mgechev/revive@v1.17.0
