@@ -202,7 +202,7 @@ unit: ## run the tests that need no cluster
 
 test: $(rolecall) unit ## run these, and what the embedded cluster shows in minutes
 	go test ./labs $(TESTFLAGS) -count=1 -timeout 20m -args --cluster embedded
-	go test ./harness/e2e $(TESTFLAGS) -count=1 -parallel 6 -timeout 40m -skip '^(TestKind|$(long))' -args --cluster embedded
+	go test ./harness/e2e $(TESTFLAGS) -count=1 -timeout 40m -skip '^(TestKind|$(long))' -args --cluster embedded
 
 test-long: $(rolecall) ## run what takes longer there: classes, attacks, faults, the one file
 	go test ./harness/e2e $(TESTFLAGS) -count=1 -timeout 40m -run '^($(long))' -args --cluster embedded

@@ -213,20 +213,28 @@ func solutions(t testing.TB) string {
 // unchanged holds a cluster to what it held, at the end of do.
 func (b testbed) unchanged(ctx context.Context, do func() error) error {
 	before, err := inventory.Take(ctx, b.Config())
-	if err == nil {
-		err = do()
-	}
 	if err != nil {
 		return err
 	}
+	return b.unchangedSince(ctx, before, do)
+}
+
+// unchangedSince holds a cluster to what it held before, at the end of do.
+func (b testbed) unchangedSince(ctx context.Context, before inventory.Inventory, do func() error) error {
+	if err := do(); err != nil {
+		return err
+	}
 	after, err := inventory.Take(ctx, b.Config())
-	if left := after.Without(before).Sorted(); err == nil && len(left) > 0 {
-		err = fmt.Errorf("left behind: %v", left)
+	if err != nil {
+		return err
 	}
-	if gone := before.Without(after).Sorted(); err == nil && len(gone) > 0 {
-		err = fmt.Errorf("taken away: %v", gone)
+	if left := after.Without(before).Sorted(); len(left) > 0 {
+		return fmt.Errorf("left behind: %v", left)
 	}
-	return err
+	if gone := before.Without(after).Sorted(); len(gone) > 0 {
+		return fmt.Errorf("taken away: %v", gone)
+	}
+	return nil
 }
 
 // leave deletes a cluster of a test's own, as the command does: its lock goes, too.

@@ -1,16 +1,17 @@
 package e2e_test
 
 import (
+	"cmp"
 	"context"
 	"flag"
 	"fmt"
 	"os"
+	"path"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"text/tabwriter"
-	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -21,13 +22,10 @@ import (
 
 	"rolecall/harness"
 	"rolecall/harness/e2e/corpus"
+	"rolecall/harness/inventory"
 )
 
-var gateSets = flag.Int("gate.sets", 0, "how many submissions TestGate judges at a time, each on clusters of its own, and -parallel at most; 0: three on clusters that start in seconds (six where a lab mostly waits), two elsewhere")
-
-// patient is how long a verdict on the solution takes where the checks mostly
-// wait: for a token's end, or for the API server to take a configuration.
-const patient = 8 * time.Second
+var gateSets = flag.Int("gate.sets", 0, "how many submissions TestGate judges at a time, each on clusters of its own; 0: six on clusters that start in seconds, two elsewhere")
 
 var update = flag.Bool("update", false, "rewrite in the wrong submissions what learners are told about them")
 
@@ -37,63 +35,43 @@ var update = flag.Bool("update", false, "rewrite in the wrong submissions what l
 // right one passes, all alike on every cluster, and each cluster is afterwards
 // what it was before.
 func TestGate(t *testing.T) {
-	g := &gate{quick: !slices.ContainsFunc(testbeds(t), func(b testbed) bool { return !b.provider.Quick() })}
 	sets := *gateSets
 	if sets == 0 {
-		sets = 2
-		if g.quick {
-			sets = 3
+		sets = 6
+		if slices.ContainsFunc(testbeds(t), func(b testbed) bool { return !b.provider.Quick() }) {
+			sets = 2
 		}
 	}
-	g.provide(t, sets)
-	for _, lab := range everything(t) {
-		g.rows = append(g.rows, row{lab: lab, killed: map[string][]string{}})
-		t.Run(name(lab), g.lab)
+	g := &gate{test: t}
+	turns := g.turns(t)
+	var group errgroup.Group
+	for range sets {
+		group.Go(func() error {
+			for s := range turns {
+				t.Run(s.name, s.judge)
+			}
+			return nil
+		})
 	}
-	assert.NotZero(t, g.judged, "-run chose no submission, so nothing was judged")
+	_ = group.Wait() // each failure is a subtest's
 	g.report(t)
 }
 
-// provide brings up sets of clusters until there are so many.
-func (g *gate) provide(t *testing.T, sets int) {
+// turns are all submissions. Those of each lab are spread over the whole time:
+// while one waits for a token's end, others have the processor.
+func (g *gate) turns(t *testing.T) <-chan submission {
 	t.Helper()
-	for i := len(g.sets); i < sets; i++ {
-		g.sets = append(g.sets, set(t, i))
+	var all []submission
+	for _, lab := range everything(t) {
+		all = append(all, g.submissions(t, lab)...)
 	}
-	g.free = make(chan []testbed, sets)
-	for _, set := range g.sets {
-		g.free <- set
+	slices.SortStableFunc(all, func(a, b submission) int { return cmp.Compare(a.turn, b.turn) })
+	turns := make(chan submission, len(all))
+	for _, s := range all {
+		turns <- s
 	}
-}
-
-// widen doubles the sets of clusters until the end of a lab whose checks mostly
-// wait, where the clusters start in seconds.
-func (g *gate) widen(t *testing.T) {
-	t.Helper()
-	usual := len(g.sets)
-	t.Cleanup(func() {
-		g.sets = g.sets[:usual]
-		g.provide(t, usual)
-	})
-	g.provide(t, 2*usual)
-}
-
-// set is one cluster of each provider, up and clean.
-func set(t *testing.T, i int) []testbed {
-	t.Helper()
-	beds := testbeds(t)
-	if i == 0 {
-		return beds
-	}
-	more := make([]testbed, len(beds))
-	var group errgroup.Group
-	for j, b := range beds {
-		more[j] = b.named(fmt.Sprintf("%s-%d", b.Name(), i+1))
-		t.Cleanup(func() { more[j].leave(t) })
-		group.Go(func() error { return more[j].Up(t.Context()) })
-	}
-	require.NoError(t, group.Wait())
-	return more
+	close(turns)
+	return turns
 }
 
 // name is a lab's in the names of subtests.
@@ -106,13 +84,19 @@ func name(lab harness.Lab) string {
 
 // gate is one run of the author's gate.
 type gate struct {
-	quick bool           // the clusters start in seconds
-	sets  [][]testbed    // of clusters, one of each provider
-	free  chan []testbed // those on which nothing is judged
+	test *testing.T // TestGate itself, for what outlives a subtest
+	rows []*row     // a lab's each
 
 	mu     sync.Mutex
 	judged int
-	rows   []row // the last one is the lab that is judged
+	sets   int         // that there are, numbered from 1
+	free   [][]*judged // of them
+}
+
+// judged is a cluster that submissions are judged on.
+type judged struct {
+	testbed
+	holds inventory.Inventory // before the first submission, and after each
 }
 
 // row is what became of a lab's wrong submissions.
@@ -123,52 +107,54 @@ type row struct {
 	killed map[string][]string // by check: those that it alone caught
 }
 
-func (g *gate) lab(t *testing.T) {
-	row := &g.rows[len(g.rows)-1]
-	lab := row.lab
+// submission is one that is judged, in a subtest.
+type submission struct {
+	name  string
+	turn  float64 // from 0 to 1
+	judge func(*testing.T)
+}
+
+// submissions are a lab's. They take their turns among those of the other labs:
+// while one waits for a token's end, others have the processor.
+func (g *gate) submissions(t *testing.T, lab harness.Lab) (all []submission) {
+	t.Helper()
+	add := func(judge func(*testing.T), names ...string) {
+		all = append(all, submission{name: path.Join(append([]string{name(lab)}, names...)...), judge: judge})
+	}
+	for _, c := range cases(t, lab, corpus.Right) { // first, for one takes as long as client-go keeps a token
+		add(func(t *testing.T) { g.passes(t, lab, writes(t.Context(), c), c.Mistake) }, corpus.Right, c.Name)
+	}
 	if lab.Number > 0 {
-		t.Run("starter", func(t *testing.T) {
+		add(func(t *testing.T) {
 			starter := func(_ testbed, dir string) error { _, err := fix.course.Starter(lab, dir); return err }
 			for _, r := range g.judge(t, lab, starter) {
 				assert.Equal(t, harness.Fail, r.Outcome, "a starter fails, and as the learner's: %s", words(r))
 			}
-		})
+		}, "starter")
 	}
-	began := time.Now()
 	for _, again := range []string{"solution", "solution-again"} {
-		t.Run(again, func(t *testing.T) {
+		add(func(t *testing.T) {
 			g.passes(t, lab, func(_ testbed, dir string) error { return fix.course.Solutions(dir) }, "the solution")
-		})
+		}, again)
 	}
-	if g.quick && time.Since(began) > 2*patient {
-		g.widen(t)
+	wrong := cases(t, lab, corpus.Wrong)
+	row := &row{lab: lab, wrong: len(wrong), killed: map[string][]string{}}
+	g.rows = append(g.rows, row)
+	for _, c := range wrong {
+		add(func(t *testing.T) {
+			caught := g.fails(t, c)
+			g.mu.Lock()
+			defer g.mu.Unlock()
+			row.judged++
+			if caught {
+				row.killed[c.Fails] = append(row.killed[c.Fails], c.Name)
+			}
+		}, corpus.Wrong, c.Name)
 	}
-	wrong, right := cases(t, lab, corpus.Wrong), cases(t, lab, corpus.Right)
-	row.wrong = len(wrong)
-	t.Run(corpus.Right, func(t *testing.T) { // first, for one program takes as long as client-go keeps a token
-		t.Parallel()
-		for _, c := range right {
-			t.Run(c.Name, func(t *testing.T) {
-				t.Parallel()
-				g.passes(t, lab, writes(t.Context(), c), c.Mistake)
-			})
-		}
-	})
-	t.Run(corpus.Wrong, func(t *testing.T) {
-		t.Parallel()
-		for _, c := range wrong {
-			t.Run(c.Name, func(t *testing.T) {
-				t.Parallel()
-				caught := g.fails(t, c)
-				g.mu.Lock()
-				defer g.mu.Unlock()
-				row.judged++
-				if caught {
-					row.killed[c.Fails] = append(row.killed[c.Fails], c.Name)
-				}
-			})
-		}
-	})
+	for i := range all {
+		all[i].turn = float64(i) / float64(len(all))
+	}
+	return all
 }
 
 func cases(t *testing.T, lab harness.Lab, verdict string) []corpus.Case {
@@ -212,19 +198,16 @@ func (g *gate) fails(t *testing.T, c corpus.Case) bool {
 // each check to the same outcome everywhere. It returns the verdicts by provider.
 func (g *gate) judge(t *testing.T, lab harness.Lab, write func(testbed, string) error) map[string]harness.LabResult {
 	t.Helper()
-	beds := <-g.free
-	defer func() { g.free <- beds }()
-	g.mu.Lock()
-	g.judged++
-	g.mu.Unlock()
+	beds := g.take(t)
+	defer g.giveBack(beds)
 	verdicts := make([]harness.LabResult, len(beds))
 	var group errgroup.Group
 	for i, b := range beds {
 		dir := t.TempDir()
 		group.Go(func() error {
-			err := write(b, dir)
+			err := write(b.testbed, dir)
 			if err == nil {
-				err = b.unchanged(t.Context(), func() (err error) {
+				err = b.unchangedSince(t.Context(), b.holds, func() (err error) {
 					verdicts[i], err = b.judge(t.Context(), lab, dir)
 					return err
 				})
@@ -242,6 +225,48 @@ func (g *gate) judge(t *testing.T, lab harness.Lab, write func(testbed, string) 
 		byProvider[beds[i].Provider()] = v
 	}
 	return byProvider
+}
+
+// take returns a set of clusters, one of each provider and up, on which nothing
+// is judged: one that was given back or, as there is none, a new one.
+func (g *gate) take(t *testing.T) (set []*judged) {
+	t.Helper()
+	g.mu.Lock()
+	g.judged++
+	if last := len(g.free) - 1; last >= 0 {
+		set, g.free = g.free[last], g.free[:last]
+		g.mu.Unlock()
+		return set
+	}
+	g.sets++
+	number := g.sets
+	g.mu.Unlock()
+	var group errgroup.Group
+	for _, b := range testbeds(t) {
+		j := &judged{testbed: b}
+		if number > 1 {
+			j.testbed = b.named(fmt.Sprintf("%s-%d", b.Name(), number))
+			g.test.Cleanup(func() { j.leave(g.test) })
+		}
+		set = append(set, j)
+		group.Go(func() (err error) {
+			if number > 1 {
+				err = j.Up(g.test.Context())
+			}
+			if err == nil {
+				j.holds, err = inventory.Take(t.Context(), j.Config())
+			}
+			return err
+		})
+	}
+	require.NoError(t, group.Wait())
+	return set
+}
+
+func (g *gate) giveBack(set []*judged) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.free = append(g.free, set)
 }
 
 // judge is the verdict on one lab; the story's follows from the other labs.
@@ -289,63 +314,11 @@ func writes(ctx context.Context, c corpus.Case) func(testbed, string) error {
 	}
 }
 
-// caughtBy are the outcomes of a lab's checks where one alone fails: those that
-// build on it are skipped, the others pass.
-func caughtBy(id string, lab harness.Lab) (all []string) {
-	without := map[string]bool{}
-	for _, c := range lab.Checks { // each stands after what it needs
-		outcome := harness.Pass
-		switch {
-		case c.ID == id:
-			outcome = harness.Fail
-		case slices.ContainsFunc(c.Needs, func(need string) bool { return without[need] }):
-			outcome = harness.Skipped
-		}
-		without[c.ID] = outcome != harness.Pass
-		all = append(all, c.ID+": "+string(outcome))
-	}
-	return all
-}
-
-func outcomes(r harness.LabResult) (all []string) {
-	for _, c := range r.Checks {
-		all = append(all, c.ID+": "+string(c.Outcome))
-	}
-	return all
-}
-
-// with are the checks with an outcome.
-func with(r harness.LabResult, o harness.Outcome) (checks []harness.CheckResult) {
-	for _, c := range r.Checks {
-		if c.Outcome == o {
-			checks = append(checks, c)
-		}
-	}
-	return checks
-}
-
-// words is a verdict in lines, for a test's failure.
-func words(r harness.LabResult) string {
-	var b strings.Builder
-	for _, c := range r.Checks {
-		fmt.Fprintf(&b, "\n%s %s", c.Outcome, c.ID)
-		switch c.Outcome {
-		case harness.Fail:
-			fmt.Fprintf(&b, ": wanted %q, found %q", c.Want, c.Got)
-		case harness.Error, harness.Skipped:
-			b.WriteString(": " + c.Error)
-			if c.Next != "" {
-				b.WriteString("; next: " + c.Next)
-			}
-		}
-	}
-	return b.String()
-}
-
 // report prints which check is held up by which wrong submissions. One that
 // none kills could as well be missing, which is known where all of a lab's
 // wrong submissions were judged.
 func (g *gate) report(t *testing.T) {
+	assert.NotZero(t, g.judged, "-run chose no submission, so nothing was judged")
 	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
 	defer w.Flush()
 	fmt.Fprintln(w, "\ncheck\twrong submissions that it alone caught")

@@ -115,6 +115,9 @@ func (c client) take(ctx context.Context) (Inventory, error) {
 				continue
 			}
 			resource := group.WithResource(r.Name)
+			if slices.Contains(fleeting, resource.GroupResource().String()) {
+				continue
+			}
 			items, err := c.objects.Resource(resource).List(ctx, metav1.ListOptions{})
 			if apierrors.IsNotFound(err) || apierrors.IsMethodNotSupported(err) {
 				continue
@@ -135,12 +138,14 @@ func (c client) take(ctx context.Context) (Inventory, error) {
 // system are Kubernetes's own namespaces.
 var system = []string{metav1.NamespaceSystem, metav1.NamespacePublic, "kube-node-lease"}
 
+// fleeting are kinds whose objects, thousands of them, Kubernetes deletes within
+// the hour.
+var fleeting = []string{"events", "events.events.k8s.io"}
+
 // passing reports whether Kubernetes made an object for itself and will delete
 // it by itself. Of the same kinds, what somebody else made stays.
 func passing(of schema.GroupResource, item metav1.PartialObjectMetadata) bool {
 	switch of.String() {
-	case "events", "events.events.k8s.io":
-		return true
 	case "leases.coordination.k8s.io":
 		return slices.Contains(system, item.Namespace)
 	case "endpoints": // each has the name of its service, and goes with it

@@ -94,7 +94,6 @@ func TestPassing(t *testing.T) {
 		assert.True(t, passing(schema.ParseGroupResource(resource), c.theirs), resource)
 		assert.False(t, passing(schema.ParseGroupResource(resource), c.own), resource)
 	}
-	assert.True(t, passing(schema.GroupResource{Resource: "events"}, in("default")))
 	assert.False(t, passing(schema.GroupResource{Resource: "leases", Group: "example.org"}, in("kube-system")), "another kind of that name")
 	assert.False(t, passing(schema.GroupResource{Resource: "pods"}, in("default")))
 }

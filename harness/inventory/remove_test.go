@@ -21,8 +21,7 @@ import (
 	"rolecall/harness/next"
 )
 
-// server is an API server that knows pods and namespaces, and keeps what has
-// finalizers.
+// server is an API server that knows a few kinds, and keeps what has finalizers.
 type server struct {
 	*fake.FakeMetadataClient
 	broken error // of an API that somebody added
@@ -31,7 +30,8 @@ type server struct {
 func (s *server) ServerPreferredResources() ([]*metav1.APIResourceList, error) {
 	verbs := metav1.Verbs{"list", "delete"}
 	return []*metav1.APIResourceList{{GroupVersion: "v1", APIResources: []metav1.APIResource{
-		{Name: "pods", Verbs: verbs, Namespaced: true}, {Name: "configmaps", Verbs: verbs, Namespaced: true}, {Name: "tokenreviews", Verbs: metav1.Verbs{"create"}},
+		{Name: "pods", Verbs: verbs, Namespaced: true}, {Name: "configmaps", Verbs: verbs, Namespaced: true},
+		{Name: "events", Verbs: verbs, Namespaced: true}, {Name: "tokenreviews", Verbs: metav1.Verbs{"create"}},
 	}}}, s.broken
 }
 
@@ -170,4 +170,17 @@ func TestRemoveExtraStopsWhenCancelled(t *testing.T) {
 	err := client{s, s}.removeExtra(ctx, nil, time.Minute, nil)
 	require.ErrorIs(t, err, context.Canceled)
 	assert.False(t, strings.Contains(err.Error(), "still there"))
+}
+
+// TestEventsAreLeftAlone has none asked for: a busy cluster has thousands.
+func TestEventsAreLeftAlone(t *testing.T) {
+	event := pod("started")
+	event.Kind = "Event"
+	s := serve(t, event, pod("plain"))
+	now, err := client{s, s}.take(t.Context())
+	require.NoError(t, err)
+	assert.Len(t, now, 1, "%v", now.Sorted())
+	for _, a := range s.Actions() {
+		assert.NotEqual(t, "events", a.GetResource().Resource)
+	}
 }
