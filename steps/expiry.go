@@ -97,8 +97,10 @@ func (a *agent) observe(ctx context.Context, e *check.Env, within time.Duration,
 	calls := func(seen check.Requests) check.Requests {
 		return seen.From(a.pod.IP).Lists("services", e.Namespaces.Of(Home))
 	}
+	var ended error // by itself
 	seen, err := e.Observe(ctx, within, do, func(seen check.Requests) bool {
-		return enough(calls(seen)) || seen.From(a.pod.IP).Most(agentSpan) > agentAtMost || a.running.GoesOn() != nil
+		ended = a.running.GoesOn()
+		return enough(calls(seen)) || seen.From(a.pod.IP).Most(agentSpan) > agentAtMost || ended != nil
 	})
 	if err != nil {
 		return nil, err
@@ -111,11 +113,10 @@ func (a *agent) observe(ctx context.Context, e *check.Env, within time.Duration,
 			Hint: "Wait after each request, however it was answered, for about a second.", Position: a.program.Position(),
 		}
 	}
-	err = a.running.GoesOn()
-	if failure, learners := check.AsFailure(err); learners && len(calls(seen).Answered(401)) > 0 {
+	if failure, learners := check.AsFailure(ended); learners && len(calls(seen).Answered(401)) > 0 {
 		failure.Hint = "401 says that the token is not good now, and the next one may be in the file already: go on calling."
 	}
-	return calls(seen), err
+	return calls(seen), ended
 }
 
 func (a *agent) fail(want, got, hint string) error {
