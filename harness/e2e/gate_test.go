@@ -44,16 +44,15 @@ func TestGate(t *testing.T) {
 	}
 	g := &gate{test: t}
 	turns := g.turns(t)
-	var group errgroup.Group
+	var judges sync.WaitGroup
 	for range sets {
-		group.Go(func() error {
+		judges.Go(func() {
 			for s := range turns {
 				t.Run(s.name, s.judge)
 			}
-			return nil
 		})
 	}
-	_ = group.Wait() // each failure is a subtest's
+	judges.Wait()
 	g.report(t)
 }
 
@@ -114,34 +113,33 @@ type submission struct {
 	judge func(*testing.T)
 }
 
-// submissions are a lab's. They take their turns among those of the other labs:
-// while one waits for a token's end, others have the processor.
+// submissions are a lab's.
 func (g *gate) submissions(t *testing.T, lab harness.Lab) (all []submission) {
 	t.Helper()
-	add := func(judge func(*testing.T), names ...string) {
-		all = append(all, submission{name: path.Join(append([]string{name(lab)}, names...)...), judge: judge})
+	add := func(of string, judge func(*testing.T)) {
+		all = append(all, submission{name: path.Join(name(lab), of), judge: judge})
 	}
 	for _, c := range cases(t, lab, corpus.Right) { // first, for one takes as long as client-go keeps a token
-		add(func(t *testing.T) { g.passes(t, lab, writes(t.Context(), c), c.Mistake) }, corpus.Right, c.Name)
+		add(path.Join(corpus.Right, c.Name), func(t *testing.T) { g.passes(t, lab, writes(t.Context(), c), c.Mistake) })
 	}
 	if lab.Number > 0 {
-		add(func(t *testing.T) {
+		add("starter", func(t *testing.T) {
 			starter := func(_ testbed, dir string) error { _, err := fix.course.Starter(lab, dir); return err }
 			for _, r := range g.judge(t, lab, starter) {
 				assert.Equal(t, harness.Fail, r.Outcome, "a starter fails, and as the learner's: %s", words(r))
 			}
-		}, "starter")
+		})
 	}
 	for _, again := range []string{"solution", "solution-again"} {
-		add(func(t *testing.T) {
+		add(again, func(t *testing.T) {
 			g.passes(t, lab, func(_ testbed, dir string) error { return fix.course.Solutions(dir) }, "the solution")
-		}, again)
+		})
 	}
 	wrong := cases(t, lab, corpus.Wrong)
 	row := &row{lab: lab, wrong: len(wrong), killed: map[string][]string{}}
 	g.rows = append(g.rows, row)
 	for _, c := range wrong {
-		add(func(t *testing.T) {
+		add(path.Join(corpus.Wrong, c.Name), func(t *testing.T) {
 			caught := g.fails(t, c)
 			g.mu.Lock()
 			defer g.mu.Unlock()
@@ -149,7 +147,7 @@ func (g *gate) submissions(t *testing.T, lab harness.Lab) (all []submission) {
 			if caught {
 				row.killed[c.Fails] = append(row.killed[c.Fails], c.Name)
 			}
-		}, corpus.Wrong, c.Name)
+		})
 	}
 	for i := range all {
 		all[i].turn = float64(i) / float64(len(all))
